@@ -1,0 +1,231 @@
+#include "access_log.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fake_request.h"
+
+#include <cmocka.h>
+
+#include "app.h"
+
+static struct request_transport transport;
+static struct request request;
+static int log_fd;
+static char written[65536];
+
+static int set_up(void **state)
+{
+    (void)state;
+    setenv("TZ", "Asia/Tokyo", 1);
+    tzset();
+    request = (struct request){ .transport = &transport, .params = transport.params, .status = 200, .body_sent = 12 };
+    log_fd = memfd_create("access", MFD_CLOEXEC);
+    fcntl(log_fd, F_SETFL, O_APPEND);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fake_clear(&transport);
+    access_log_replace(-1); /* closes log_fd */
+    return 0;
+}
+
+/* The text in the log without its time, which has to look like one. */
+static const char *log_text(char open, char close)
+{
+    ssize_t length = pread(log_fd, written, sizeof written - 1, 0);
+
+    assert_true(length > 0);
+    written[length] = '\0';
+    if (open != '\0') {
+        char *from = strchr(written, open), *to = strchr(written, close);
+        assert_non_null(from);
+        assert_non_null(to);
+        memmove(from + 1, to, strlen(to) + 1);
+    }
+    return written;
+}
+
+static void typical(void)
+{
+    fake_param(&transport, "REMOTE_ADDR=192.0.2.7");
+    fake_param(&transport, "REQUEST_METHOD=GET");
+    fake_param(&transport, "REQUEST_URI=/a?b=c");
+    fake_param(&transport, "SERVER_PROTOCOL=HTTP/1.1");
+    fake_param(&transport, "HTTP_HOST=example.org");
+    fake_param(&transport, "HTTP_REFERER=http://example.net/");
+    fake_param(&transport, "HTTP_USER_AGENT=Test/1.0 (x)");
+}
+
+static void test_off(void **state)
+{
+    (void)state;
+    access_log_open(-1, false, ACCESS_COMMON, "pool", 1);
+    assert_false(access_log_enabled());
+    access_log_write(&request, 0);
+    access_log_replace(log_fd);
+    assert_true(access_log_enabled());
+}
+
+static void test_common(void **state)
+{
+    (void)state;
+    typical();
+    access_log_open(log_fd, false, ACCESS_COMMON, "pool", 1);
+    access_log_write(&request, 0);
+    assert_string_equal(log_text('[', ']'), "192.0.2.7 - - [] \"GET /a?b=c HTTP/1.1\" 200 12\n");
+}
+
+static void test_time(void **state)
+{
+    (void)state;
+    char before[64], after[64];
+    time_t now = time(NULL);
+    struct tm local;
+
+    access_log_open(log_fd, false, ACCESS_COMMON, "pool", 1);
+    localtime_r(&now, &local);
+    strftime(before, sizeof before, "[%d/%b/%Y:%H:%M:%S +0900]", &local);
+    access_log_write(&request, 0);
+    now = time(NULL);
+    localtime_r(&now, &local);
+    strftime(after, sizeof after, "[%d/%b/%Y:%H:%M:%S +0900]", &local);
+    log_text('\0', '\0');
+    assert_true(strstr(written, before) != NULL || strstr(written, after) != NULL);
+}
+
+static void test_combined(void **state)
+{
+    (void)state;
+    typical();
+    fake_param(&transport, "REMOTE_USER=alice");
+    access_log_open(log_fd, false, ACCESS_COMBINED, "pool", 1);
+    request.status = 304;
+    request.body_sent = 0;
+    access_log_write(&request, 0);
+    access_log_write(&request, 0);
+    log_text('[', ']'); /* of the first line */
+    assert_non_null(strstr(written, "192.0.2.7 - alice [] \"GET /a?b=c HTTP/1.1\" 304 - \"http://example.net/\" "
+                                    "\"Test/1.0 (x)\"\n192.0.2.7 - alice ["));
+}
+
+static void test_nothing_known(void **state)
+{
+    (void)state;
+    access_log_open(log_fd, false, ACCESS_COMBINED, "pool", 1);
+    access_log_write(&request, 0);
+    assert_string_equal(log_text('[', ']'), "- - - [] \"- - -\" 200 12 \"-\" \"-\"\n");
+}
+
+/* Nothing that a client sends ends a line or a field. */
+static void test_escapes(void **state)
+{
+    (void)state;
+    fake_param(&transport, "REMOTE_USER=a b\"");
+    fake_param(&transport, "REQUEST_METHOD=G\"ET");
+    fake_param(&transport, "REQUEST_URI=/\n1.2.3.4 - - \\ \x1b[31m\x7f\xc3\xa9");
+    fake_param(&transport, "HTTP_USER_AGENT=\" 200 0");
+    access_log_open(log_fd, false, ACCESS_COMBINED, "pool", 1);
+    access_log_write(&request, 0);
+    assert_string_equal(log_text('[', ']'),
+                        "- - a\\x20b\\\" [] \"G\\\"ET /\\x0a1.2.3.4 - - \\\\ \\x1b[31m\\x7f\\xc3\\xa9 -\" 200 12 "
+                        "\"-\" \"\\\" 200 0\"\n");
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    struct config_app config = { .name = "example.org/" };
+    struct app app = { .config = &config };
+
+    typical();
+    fake_param(&transport, "REMOTE_USER=\"\n");
+    request.app = &app;
+    request.received_ns = 1000000;
+    access_log_open(log_fd, false, ACCESS_JSON, "web", 3);
+    access_log_write(&request, 3500000);
+    log_text('\0', '\0');
+
+    char *text = strchr(written, ',');
+    assert_non_null(text);
+    assert_int_equal(strncmp(written, "{\"time\":\"20", 11), 0);
+    assert_int_equal(text[-2], 'Z');
+    assert_string_equal(text, ",\"host\":\"example.org\",\"remote_addr\":\"192.0.2.7\",\"method\":\"GET\","
+                              "\"uri\":\"/a?b=c\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"bytes\":12,"
+                              "\"duration_us\":2500,\"referer\":\"http://example.net/\","
+                              "\"user_agent\":\"Test/1.0 (x)\",\"pool\":\"web\",\"worker\":3,"
+                              "\"app\":\"example.org/\"}\n");
+}
+
+static void test_json_with_nothing_known(void **state)
+{
+    (void)state;
+    access_log_open(log_fd, false, ACCESS_JSON, "web", 3);
+    access_log_write(&request, 0);
+    log_text('\0', '\0');
+    assert_non_null(strstr(written, "\"host\":null,\"remote_addr\":null"));
+    assert_non_null(strstr(written, "\"app\":null}\n"));
+}
+
+static void test_replaced(void **state)
+{
+    (void)state;
+    int old = memfd_create("old", MFD_CLOEXEC);
+
+    access_log_open(old, false, ACCESS_COMMON, "pool", 1);
+    access_log_write(&request, 0);
+    access_log_replace(log_fd);
+    assert_int_equal(fcntl(old, F_GETFD), -1);
+    access_log_write(&request, 0);
+    assert_string_equal(log_text('[', ']'), "- - - [] \"- - -\" 200 12\n");
+}
+
+static void test_log_that_cannot_be_written(void **state)
+{
+    (void)state;
+    access_log_open(open("/dev/full", O_WRONLY | O_CLOEXEC), false, ACCESS_COMMON, "pool", 1);
+    access_log_write(&request, 0);
+    access_log_replace(log_fd);
+}
+
+static void test_long_line_is_not_kept(void **state)
+{
+    (void)state;
+    char *uri = malloc(60000);
+
+    memset(uri, 'x', 60000);
+    memcpy(uri, "REQUEST_URI=", 12);
+    uri[59999] = '\0';
+    fake_param(&transport, uri);
+    access_log_open(log_fd, false, ACCESS_COMMON, "pool", 1);
+    access_log_write(&request, 0);
+    assert_int_equal(strlen(log_text('[', ']')), 60000 - 13 + strlen("- - - [] \"-  -\" 200 12\n"));
+    free(uri);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_off),
+        TEST(test_common),
+        TEST(test_time),
+        TEST(test_combined),
+        TEST(test_nothing_known),
+        TEST(test_escapes),
+        TEST(test_json),
+        TEST(test_json_with_nothing_known),
+        TEST(test_replaced),
+        TEST(test_log_that_cannot_be_written),
+        TEST(test_long_line_is_not_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+#include "connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "xalloc.h"
+
+static void publish_count(const struct connection_table *table)
+{
+    atomic_store_explicit(table->published, table->count, memory_order_relaxed);
+}
+
+struct connection *connection_open(struct connection_table *table, int fd)
+{
+    struct connection *connection = xmalloc(sizeof *connection);
+
+    *connection = (struct connection){ .source = SOURCE_CONNECTION, .fd = fd, .wait = WAIT_NOTHING };
+    table->count++;
+    publish_count(table);
+    return connection;
+}
+
+void connection_take(struct connection_table *table, struct connection *connection)
+{
+    if (connection->wait == WAIT_NOTHING)
+        return;
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
+    else
+        table->waiting[connection->wait].first = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    else
+        table->waiting[connection->wait].last = connection->previous;
+    connection->previous = connection->next = NULL;
+    connection->wait = WAIT_NOTHING;
+}
+
+void connection_close(struct connection_table *table, struct connection *connection)
+{
+    connection_take(table, connection);
+    connection_save(table, connection, NULL, 0);
+    close(connection->fd);
+    connection->fd = -1;
+    connection->next = table->closed;
+    table->closed = connection;
+    table->count--;
+    publish_count(table);
+}
+
+void connection_release(struct connection_table *table)
+{
+    while (table->closed != NULL) {
+        struct connection *connection = table->closed;
+        table->closed = connection->next;
+        free(connection);
+    }
+}
+
+bool connection_await(struct connection_table *table, struct connection *connection, enum connection_wait wait,
+                      int64_t now_ns)
+{
+    int64_t timeout_ns = table->timeouts_ns[wait];
+
+    if (!connection->registered) {
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
+        if (epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) == -1) {
+            log_warn("a connection can't be watched");
+            connection_close(table, connection);
+            return false;
+        }
+        connection->registered = true;
+    }
+    if (connection->wait == wait)
+        return true;
+    connection_take(table, connection);
+    connection->wait = wait;
+    connection->deadline_ns = timeout_ns > 0 ? now_ns + timeout_ns : 0;
+    connection->previous = table->waiting[wait].last;
+    if (connection->previous != NULL)
+        connection->previous->next = connection;
+    else
+        table->waiting[wait].first = connection;
+    table->waiting[wait].last = connection;
+    return true;
+}
+
+void connection_save(struct connection_table *table, struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    table->saved_bytes -= connection->saved_length;
+    free(connection->saved);
+    connection->saved = NULL;
+    if (length > 0) {
+        connection->saved = xmalloc(length);
+        memcpy(connection->saved, bytes, length);
+    }
+    connection->saved_length = length;
+    table->saved_bytes += length;
+}
+
+int64_t connection_next_deadline(const struct connection_table *table)
+{
+    int64_t earliest_ns = 0;
+
+    for (int wait = 0; wait < WAIT_KINDS; wait++) {
+        const struct connection *first = table->waiting[wait].first;
+        if (first != NULL && first->deadline_ns > 0 && (earliest_ns == 0 || first->deadline_ns < earliest_ns))
+            earliest_ns = first->deadline_ns;
+    }
+    return earliest_ns;
+}
+
+struct connection *connection_expired(const struct connection_table *table, int64_t now_ns)
+{
+    for (int wait = 0; wait < WAIT_KINDS; wait++) {
+        struct connection *first = table->waiting[wait].first;
+        if (first != NULL && first->deadline_ns > 0 && first->deadline_ns <= now_ns)
+            return first;
+    }
+    return NULL;
+}

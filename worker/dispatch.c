@@ -1,0 +1,189 @@
+#include "dispatch.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access_log.h"
+#include "answer.h"
+#include "clock.h"
+#include "rack.h"
+#include "title.h"
+#include "vhost.h"
+#include "xalloc.h"
+
+#define PUBLISH(field, value) atomic_store_explicit(&dispatch->slot->field, (value), memory_order_relaxed)
+
+void dispatch_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+void dispatch_open(struct dispatch *dispatch, const struct config_pool *pool, const struct app_set *apps,
+                   struct slot *slot)
+{
+    *dispatch = (struct dispatch){
+        .pool = pool,
+        .apps = apps,
+        .slot = slot,
+        .path = xmalloc((size_t)pool->limits.header + 2),
+        .fd = -1,
+    };
+}
+
+void dispatch_close(struct dispatch *dispatch)
+{
+    free(dispatch->path);
+    dispatch->path = NULL;
+}
+
+/* Who reads the slot looks at the sequence number first and last: it is written before and after what belongs to it. */
+static void publish_start(struct dispatch *dispatch)
+{
+    struct slot *slot = dispatch->slot;
+    uint64_t sequence = atomic_load_explicit(&slot->request_sequence, memory_order_relaxed);
+
+    PUBLISH(request_bytes_out, 0);
+    PUBLISH(request_fd, dispatch->fd);
+    if (atomic_load_explicit(&slot->state, memory_order_relaxed) == SLOT_IDLE) {
+        PUBLISH(state, SLOT_BUSY);
+        title_state(slot_state_name(SLOT_BUSY));
+    }
+    atomic_store_explicit(&slot->request_sequence, sequence + 1, memory_order_release);
+    atomic_store_explicit(&slot->request_started_ns, clock_monotonic_ns(), memory_order_release);
+    dispatch_count(&slot->accepted);
+}
+
+static void publish_end(struct dispatch *dispatch, const struct request *request)
+{
+    struct slot *slot = dispatch->slot;
+
+    dispatch_count(request->client_gone      ? &slot->client_gone
+                   : request->error_answered ? &slot->error_answered
+                                             : &slot->completed);
+    atomic_store_explicit(&slot->request_started_ns, 0, memory_order_release);
+    PUBLISH(request_fd, -1);
+    if (atomic_load_explicit(&slot->state, memory_order_relaxed) == SLOT_BUSY) {
+        PUBLISH(state, SLOT_IDLE);
+        title_state(slot_state_name(SLOT_IDLE));
+    }
+}
+
+static char *append(char *to, const char *end, const char *text)
+{
+    for (; text != NULL && *text != '\0' && to < end; text++)
+        *to++ = *text;
+    return to;
+}
+
+/* What an obituary says that the worker was serving. */
+static void publish_request(const struct dispatch *dispatch, const struct request *request)
+{
+    char *line = dispatch->slot->request;
+    const char *end = line + SLOT_REQUEST_SIZE - 1;
+    char *to = append(line, end, request_param(request, "REQUEST_METHOD"));
+
+    to = append(to, end, " ");
+    to = append(to, end, request_param(request, "HTTP_HOST"));
+    to = append(to, end, request_param(request, "REQUEST_URI"));
+    *to = '\0';
+}
+
+/* Plain output that the supervisor has not read yet is the former app's. */
+static void publish_app(const struct dispatch *dispatch, uint32_t index)
+{
+    uint32_t before = atomic_load_explicit(&dispatch->slot->app, memory_order_relaxed);
+
+    if (before == index)
+        return;
+    if (before < dispatch->pool->app_count)
+        log_claim_output(dispatch->pool->apps[before].name);
+    PUBLISH(app, index);
+}
+
+/* REQUEST_URI is the same raw string from all front ends; without it the CGI variables have to do. */
+static bool request_path(const struct dispatch *dispatch, const struct request *request)
+{
+    const char *uri = request_param(request, "REQUEST_URI");
+
+    if (uri != NULL && uri[0] != '\0')
+        return vhost_path(uri, dispatch->path) == 0;
+
+    const char *script_name = request_param(request, "SCRIPT_NAME");
+    const char *path_info = request_param(request, "PATH_INFO");
+    char *end = stpcpy(dispatch->path, script_name != NULL ? script_name : "");
+    strcpy(end, path_info != NULL ? path_info : "");
+    return dispatch->path[0] == '/';
+}
+
+static bool find_app(const struct dispatch *dispatch, struct request *request)
+{
+    const char *host = request_param(request, "HTTP_HOST");
+
+    if (host == NULL || host[0] == '\0')
+        host = request_param(request, "SERVER_NAME");
+
+    long index = vhost_match(dispatch->pool->apps, dispatch->pool->app_count, host, dispatch->path);
+    if (index < 0)
+        return false;
+
+    const struct app *app = &dispatch->apps->apps[index];
+    const char *prefix = app->config->path;
+    request->app = app;
+    request->script_name = strcmp(prefix, "/") == 0 ? "" : prefix;
+    request->path_info = dispatch->path + strlen(request->script_name);
+    publish_app(dispatch, (uint32_t)index);
+    return true;
+}
+
+/* What came counts, and what was announced when that is a number: front ends send none, "" or "-1" for a chunked body.
+ */
+static bool body_too_large(const struct dispatch *dispatch, const struct request *request)
+{
+    int64_t limit = dispatch->pool->limits.body;
+    const char *announced = request_param(request, "CONTENT_LENGTH");
+
+    if (limit == 0)
+        return false;
+    if (dispatch->gate->body_complete)
+        return (int64_t)dispatch->gate->body_length > limit;
+    return announced != NULL && strtoll(announced, NULL, 10) > limit;
+}
+
+static void answer(struct dispatch *dispatch, struct request *request)
+{
+    if (!request_path(dispatch, request)) {
+        answer_plain(request, 400, "The request's path can't be understood.");
+    } else if (!find_app(dispatch, request)) {
+        answer_plain(request, 404, "No app is configured for this host and path.");
+    } else if (dispatch->late) {
+        answer_plain(request, 408, "The request's body did not come in time.");
+    } else if (body_too_large(dispatch, request)) {
+        answer_plain(request, 413, "The request's body is larger than this server takes.");
+    } else {
+        request->body_limit = dispatch->pool->limits.body;
+        rack_serve(request->app, request, dispatch->pool->show_errors);
+        if (request->status == 0 && !request->client_gone)
+            answer_plain(request, 500, NULL);
+    }
+}
+
+void dispatch_answer(struct request *request, void *data)
+{
+    struct dispatch *dispatch = data;
+
+    publish_start(dispatch);
+    publish_request(dispatch, request);
+    answer(dispatch, request);
+}
+
+void dispatch_finished(struct request *request, void *data)
+{
+    struct dispatch *dispatch = data;
+
+    publish_end(dispatch, request);
+    fflush(stdout);
+    if (access_log_enabled())
+        access_log_write(request, clock_monotonic_ns());
+}

@@ -1,0 +1,35 @@
+/*
+ * A worker's life: accept connections, gate requests, serve them one at a time, drain, leave.
+ */
+#ifndef COWHERD_SERVER_H
+#define COWHERD_SERVER_H
+
+#include <stddef.h>
+
+#include "app.h"
+#include "config.h"
+#include "scoreboard.h"
+
+struct server_listener {
+    int fd; /* non-blocking */
+    enum config_listen_type type;
+};
+
+struct server_options {
+    const struct config_pool *pool;
+    struct app_set *apps;
+    const struct scoreboard *board; /* of the pool, to leave connections to less busy workers; NULL: there are none */
+    struct slot *slot;
+    uint32_t slot_index;
+    int channel; /* to the supervisor */
+    const struct server_listener *listeners;
+    size_t listener_count;
+};
+
+/*
+ * Sends READY, then serves until the supervisor sends DRAIN or goes away (end of file on the channel) and what was
+ * accepted is finished. Returns; the caller leaves the process.
+ */
+void server_run(const struct server_options *options);
+
+#endif
