@@ -1,0 +1,147 @@
+/*
+ * cowherd-mold: exec'd by cowherd for each generation of a pool; not meant to be started by hand.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app.h"
+#include "config.h"
+#include "log.h"
+#include "mold.h"
+#include "strbuf.h"
+#include "title.h"
+#include "xalloc.h"
+
+enum {
+    OPTION_CHECK = 1,
+    OPTION_CONFIG,
+    OPTION_SCOREBOARD,
+    OPTION_CHANNEL,
+    OPTION_LISTEN,
+    OPTION_ACCESS_LOG,
+    OPTION_GENERATION
+};
+
+static const struct option known_options[] = {
+    { "check", no_argument, NULL, OPTION_CHECK },
+    { "config-fd", required_argument, NULL, OPTION_CONFIG },
+    { "scoreboard-fd", required_argument, NULL, OPTION_SCOREBOARD },
+    { "channel-fd", required_argument, NULL, OPTION_CHANNEL },
+    { "listen-fds", required_argument, NULL, OPTION_LISTEN },
+    { "access-log-fd", required_argument, NULL, OPTION_ACCESS_LOG },
+    { "generation", required_argument, NULL, OPTION_GENERATION },
+    { 0 },
+};
+
+struct arguments {
+    bool check;
+    int config, scoreboard, channel, access_log;
+    int *listeners;
+    size_t listener_count;
+    unsigned generation;
+};
+
+/* Inherited descriptors are ours alone: nothing that an app executes gets them. */
+static int descriptor(const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end || value < -1 || value > 1 << 20)
+        fatalx("cowherd-mold: \"%s\" is no descriptor; this program is started by cowherd", text);
+    if (value >= 0 && fcntl((int)value, F_SETFD, FD_CLOEXEC) < 0)
+        fatal("cowherd-mold: descriptor %s", text);
+    return (int)value;
+}
+
+static void parse_listeners(struct arguments *arguments, char *list)
+{
+    for (char *rest = list, *word; (word = strtok_r(rest, ",", &rest));) {
+        arguments->listeners =
+            xreallocarray(arguments->listeners, arguments->listener_count + 1, sizeof *arguments->listeners);
+        arguments->listeners[arguments->listener_count++] = descriptor(word);
+    }
+}
+
+static struct arguments parse_arguments(int argc, char **argv)
+{
+    struct arguments arguments = { .config = -1, .scoreboard = -1, .channel = -1, .access_log = -1 };
+    int option;
+    while ((option = getopt_long(argc, argv, "", known_options, NULL)) != -1) {
+        switch (option) {
+        case OPTION_CHECK: arguments.check = true; break;
+        case OPTION_CONFIG: arguments.config = descriptor(optarg); break;
+        case OPTION_SCOREBOARD: arguments.scoreboard = descriptor(optarg); break;
+        case OPTION_CHANNEL: arguments.channel = descriptor(optarg); break;
+        case OPTION_LISTEN: parse_listeners(&arguments, optarg); break;
+        case OPTION_ACCESS_LOG: arguments.access_log = descriptor(optarg); break;
+        case OPTION_GENERATION: arguments.generation = (unsigned)strtoul(optarg, NULL, 10); break;
+        default: exit(2);
+        }
+    }
+    if (arguments.config < 0 || (!arguments.check && (arguments.scoreboard < 0 || arguments.channel < 0)))
+        fatalx("cowherd-mold is started by cowherd, not by hand");
+    return arguments;
+}
+
+/* The canonical configuration of one pool, as the supervisor wrote it. */
+static struct config *read_config(int fd)
+{
+    struct strbuf text = { 0 };
+    char bytes[16384];
+    ssize_t got;
+    for (off_t offset = 0; (got = pread(fd, bytes, sizeof bytes, offset)) > 0; offset += got)
+        strbuf_append(&text, bytes, (size_t)got);
+    if (got < 0)
+        fatal("the configuration can't be read");
+    close(fd);
+    struct config_report report = { 0 };
+    struct config *config = config_parse(text.data ? text.data : "", text.length, "canonical", "/", &report);
+    if (!config || config->pool_count != 1)
+        fatalx("the canonical configuration can't be parsed: %s",
+               report.errors.count ? report.errors.items[0] : "it has not one pool");
+    config_report_free(&report);
+    strbuf_free(&text);
+    return config;
+}
+
+static int check(struct config *config)
+{
+    struct strbuf errors = { 0 };
+    size_t count = app_set_check(&config->pools[0], &errors);
+    if (count > 0)
+        fputs(errors.data, stderr);
+    strbuf_free(&errors);
+    config_release(config);
+    return count > 0;
+}
+
+int main(int argc, char **argv, char **environment)
+{
+    struct arguments arguments = parse_arguments(argc, argv);
+    if (!arguments.check)
+        log_to_supervisor(STDERR_FILENO);
+    struct config *config = read_config(arguments.config);
+    if (arguments.check)
+        return check(config);
+    log_set_level(config->log.level);
+    if (arguments.listener_count != config->pools[0].listen_count)
+        fatalx("%zu listening sockets were inherited, the configuration names %zu", arguments.listener_count,
+               config->pools[0].listen_count);
+    title_init(argc, argv, environment);
+    struct mold_options options = {
+        .config = config,
+        .pool = &config->pools[0],
+        .scoreboard = arguments.scoreboard,
+        .channel = arguments.channel,
+        .listeners = arguments.listeners,
+        .access_log = arguments.access_log,
+        .generation = arguments.generation,
+    };
+    return mold_run(&options);
+}

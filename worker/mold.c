@@ -1,0 +1,202 @@
+#include "mold.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "access_log.h"
+#include "app.h"
+#include "channel.h"
+#include "clock.h"
+#include "fcgi.h"
+#include "fork_worker.h"
+#include "log.h"
+#include "privileges.h"
+#include "scoreboard.h"
+#include "server.h"
+#include "title.h"
+#include "xalloc.h"
+
+struct mold {
+    const struct mold_options *options;
+    struct app_set *apps;
+    struct scoreboard *board;
+    int access_log;
+};
+
+static void send_failure(int channel, const char *text)
+{
+    struct message message = { .type = MESSAGE_FAILED };
+    snprintf(message.text, sizeof message.text, "%s", text);
+    if (channel_send(channel, &message, NULL, 0) < 0)
+        log_warn("the supervisor can't be told that loading failed");
+}
+
+static void set_environment(const struct config_pool *pool)
+{
+    for (size_t i = 0; i < pool->env.count; i++)
+        if (setenv(pool->env.items[i].name, pool->env.items[i].value, 1) < 0)
+            log_warn("env.%s can't be set", pool->env.items[i].name);
+}
+
+/* The mold must not outlive a supervisor that was killed while an app loads; a change of user resets this, so it comes
+ * after. */
+static void die_with_parent(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void ignore_stray_signals(void)
+{
+    static const int strays[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE };
+    for (size_t i = 0; i < sizeof strays / sizeof *strays; i++)
+        signal(strays[i], SIG_IGN);
+}
+
+static int load(struct mold *mold)
+{
+    const struct mold_options *options = mold->options;
+    struct strbuf error = { 0 };
+    int64_t began = clock_monotonic_ns();
+
+    if (!fcgi_self_check()) {
+        send_failure(options->channel, "libfcgi does not use this program's OS_Read and OS_Write: it must be linked "
+                                       "dynamically, and libfcgi built without -Bsymbolic");
+        return -1;
+    }
+    set_environment(options->pool);
+    if (privileges_apply(options->pool, &error) < 0) {
+        send_failure(options->channel, error.data);
+        return -1;
+    }
+    die_with_parent();
+    mold->apps = app_set_load(options->pool, &error);
+    fflush(stdout);
+    if (!mold->apps) {
+        send_failure(options->channel, error.data);
+        return -1;
+    }
+    struct message message = {
+        .type = MESSAGE_LOADED,
+        .loaded = { .apps = (uint32_t)mold->apps->count,
+                    .interpreters = (uint32_t)mold->apps->vm_count,
+                    .load_ns = (uint64_t)(clock_monotonic_ns() - began) },
+    };
+    if (channel_send(options->channel, &message, NULL, 0) < 0) {
+        log_warn("the supervisor can't be told that the apps are loaded");
+        return -1;
+    }
+    return 0;
+}
+
+/* In the new process: everything of the mold's that is not the worker's goes. */
+static void become_worker(struct mold *mold, uint32_t slot_index, int channel, int output)
+{
+    const struct mold_options *options = mold->options;
+    const struct config_pool *pool = options->pool;
+    close(options->channel);
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    close(output);
+    ignore_stray_signals();
+    app_set_after_fork(mold->apps);
+    title_worker(pool->name, options->generation, slot_index);
+    access_log_open(mold->access_log, strcmp(options->config->log.access.path, "syslog") == 0,
+                    options->config->log.access.format, pool->name, slot_index);
+
+    struct server_listener *listeners = xcalloc(pool->listen_count, sizeof *listeners);
+    for (size_t i = 0; i < pool->listen_count; i++)
+        listeners[i] = (struct server_listener){ .fd = options->listeners[i], .type = pool->listen[i].type };
+    struct server_options server = {
+        .pool = pool,
+        .apps = mold->apps,
+        .board = mold->board,
+        .slot = &mold->board->slot[slot_index],
+        .slot_index = slot_index,
+        .channel = channel,
+        .listeners = listeners,
+        .listener_count = pool->listen_count,
+    };
+    server_run(&server);
+    fflush(stdout);
+    _exit(0);
+}
+
+static void fork_on_command(struct mold *mold, uint32_t slot_index, const int descriptors[2])
+{
+    struct message answer = { .type = MESSAGE_FORKED, .forked = { .slot = slot_index } };
+    pid_t pid = -1;
+    if (slot_index >= atomic_load(&mold->board->slots)) {
+        errno = EINVAL;
+    } else {
+        pid = fork_worker();
+        if (pid == 0)
+            become_worker(mold, slot_index, descriptors[0], descriptors[1]);
+    }
+    if (pid > 0)
+        answer.forked.pid = pid;
+    else
+        answer.forked.error = errno;
+    close(descriptors[0]);
+    close(descriptors[1]);
+    /* Gone supervisor: the end of file tells it, too. */
+    if (channel_send(mold->options->channel, &answer, NULL, 0) < 0 && errno != EPIPE && errno != ECONNRESET)
+        log_warn("the supervisor can't be told of a worker");
+}
+
+static void measure(struct mold *mold)
+{
+    struct message answer = { .type = MESSAGE_MEASURED };
+    if (memory_measure(0, 0, 0, &answer.measured) == 0)
+        channel_send(mold->options->channel, &answer, NULL, 0);
+}
+
+static void replace_access_log(struct mold *mold, int fd)
+{
+    if (mold->access_log >= 0)
+        close(mold->access_log);
+    mold->access_log = fd;
+}
+
+static void obey(struct mold *mold)
+{
+    struct message message;
+    int descriptors[CHANNEL_DESCRIPTORS_MAX];
+    for (;;) {
+        struct pollfd wait = { .fd = mold->options->channel, .events = POLLIN };
+        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+            fatal("poll");
+        int got = channel_receive(mold->options->channel, &message, descriptors);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EBADMSG && errno != EINTR))
+            return;
+        if (got < 0)
+            continue;
+        switch (message.type) {
+        case MESSAGE_FORK: fork_on_command(mold, message.fork.slot, descriptors); break;
+        case MESSAGE_ACCESS_LOG: replace_access_log(mold, descriptors[0]); break;
+        case MESSAGE_MEASURE: measure(mold); break;
+        default: log_warnx("the mold was sent an unexpected message %s", message_name(message.type)); break;
+        }
+    }
+}
+
+int mold_run(const struct mold_options *options)
+{
+    struct mold mold = { .options = options, .access_log = options->access_log };
+    ignore_stray_signals();
+    title_mold(options->pool->name, options->generation);
+    fcgi_init();
+    mold.board = scoreboard_attach(options->scoreboard);
+    if (!mold.board)
+        fatal("the scoreboard can't be mapped");
+    if (load(&mold) < 0)
+        return 1;
+    obey(&mold);
+    return 0;
+}

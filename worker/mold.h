@@ -1,0 +1,23 @@
+/*
+ * The mold: loads the apps of one pool once, then only forks workers on command, until the supervisor goes away or lets
+ * it go (end of file on its channel).
+ */
+#ifndef COWHERD_MOLD_H
+#define COWHERD_MOLD_H
+
+#include "config.h"
+
+struct mold_options {
+    const struct config *config;
+    const struct config_pool *pool;
+    int scoreboard;
+    int channel;
+    const int *listeners; /* in the order of pool->listen */
+    int access_log;       /* -1: none */
+    unsigned generation;
+};
+
+/* The exit status of the mold, and, in each worker that it forks, of the worker. */
+int mold_run(const struct mold_options *options);
+
+#endif
