@@ -1,0 +1,80 @@
+#include "check_command.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "spawn_mold.h"
+
+static unsigned check_user(const char *pool, const char *key, const char *name)
+{
+    if (!name || getpwnam(name))
+        return 0;
+    fprintf(stderr, "pools.%s.%s: there is no user \"%s\" on this machine\n", pool, key, name);
+    return 1;
+}
+
+static unsigned check_group(const char *pool, const char *key, const char *name)
+{
+    if (!name || getgrnam(name))
+        return 0;
+    fprintf(stderr, "pools.%s.%s: there is no group \"%s\" on this machine\n", pool, key, name);
+    return 1;
+}
+
+static unsigned check_names(const struct config_pool *pool)
+{
+    return check_user(pool->name, "user", pool->user) + check_group(pool->name, "group", pool->group) +
+           check_user(pool->name, "socket.owner", pool->socket.owner) +
+           check_group(pool->name, "socket.group", pool->socket.group);
+}
+
+/* 0: its apps compile. */
+static int check_apps(const struct config *config, const struct config_pool *pool)
+{
+    struct strbuf text = { 0 };
+    config_print_pool(config, pool, &text);
+    int fd = spawn_memfd("cowherd-config", text.data, text.length);
+    strbuf_free(&text);
+    int status = fd < 0 ? -1 : spawn_mold_check(fd);
+    if (status < 0)
+        fprintf(stderr, "cowherd: can't run cowherd-mold: %s\n", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+int check_command(const char *config_path, bool print)
+{
+    struct config_report report = { 0 };
+    struct config *config = config_load(config_path, &report);
+    for (size_t i = 0; i < report.errors.count; i++)
+        fprintf(stderr, "%s\n", report.errors.items[i]);
+    for (size_t i = 0; i < report.warnings.count; i++)
+        fprintf(stderr, "%s\n", report.warnings.items[i]);
+    config_report_free(&report);
+    if (!config)
+        return 2;
+    int result = 0;
+    for (size_t i = 0; i < config->pool_count; i++)
+        if (check_names(&config->pools[i]) > 0)
+            result = 2;
+    if (print) {
+        struct strbuf text = { 0 };
+        config_print(config, &text);
+        fwrite(text.data, 1, text.length, stdout);
+        strbuf_free(&text);
+        fflush(stdout);
+    }
+    for (size_t i = 0; i < config->pool_count; i++)
+        if (check_apps(config, &config->pools[i]) != 0 && result == 0)
+            result = 1;
+    if (result == 0 && !print)
+        printf("%s: the configuration is fine and the apps compile\n", config_path);
+    config_release(config);
+    return result;
+}

@@ -1,0 +1,264 @@
+#include "control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "listener.h"
+#include "log.h"
+#include "status.h"
+#include "supervisor.h"
+#include "xalloc.h"
+
+#define CLIENTS_MAX 64
+#define LINE_MAX_BYTES 1024
+#define REQUEST_TIME_NS (10 * CLOCK_NS_PER_S)
+#define ARGUMENTS_MAX 4
+
+struct control {
+    struct supervisor *supervisor;
+    struct listener_set set;
+    struct listener *listener;
+    struct loop_source source;
+    struct client *clients;
+    unsigned client_count;
+};
+
+struct client {
+    struct control *control;
+    struct client *next;
+    struct loop_source source;
+    struct loop_timer deadline; /* for the request's line, then for taking the answer */
+    struct strbuf request;
+    struct strbuf answer;
+    struct ticket *ticket; /* what it waits for */
+    bool answered;
+};
+
+static void client_free(struct client *client)
+{
+    struct control *control = client->control;
+    struct client **link = &control->clients;
+    while (*link != client)
+        link = &(*link)->next;
+    *link = client->next;
+    control->client_count--;
+    ticket_abandon(client->ticket);
+    loop_timer_clear(control->supervisor->loop, &client->deadline);
+    loop_remove(control->supervisor->loop, &client->source);
+    close(client->source.fd);
+    strbuf_free(&client->request);
+    strbuf_free(&client->answer);
+    free(client);
+}
+
+/* Sends what the socket takes; frees the client when all has left or it is gone. */
+static void client_send(struct client *client)
+{
+    while (client->answer.length > 0) {
+        ssize_t sent = send(client->source.fd, client->answer.data, client->answer.length, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EAGAIN) {
+            loop_modify(client->control->supervisor->loop, &client->source, EPOLLOUT);
+            return;
+        }
+        if (sent < 0)
+            break;
+        strbuf_consume(&client->answer, (size_t)sent);
+    }
+    client_free(client);
+}
+
+/* Frees the client at the latest when it has taken the answer. */
+static void client_answer(struct client *client, bool succeeded, const char *text)
+{
+    client->answered = true;
+    strbuf_puts(&client->answer, succeeded ? "ok\n" : "error\n");
+    strbuf_puts(&client->answer, text);
+    if (client->answer.data[client->answer.length - 1] != '\n')
+        strbuf_puts(&client->answer, "\n");
+    loop_timer_set(client->control->supervisor->loop, &client->deadline, clock_monotonic_ns() + REQUEST_TIME_NS);
+    client_send(client);
+}
+
+static void ticket_done(void *data, bool succeeded, const char *text)
+{
+    struct client *client = data;
+    client->ticket = NULL;
+    client_answer(client, succeeded, text);
+}
+
+static struct ticket *wait_with_ticket(struct client *client)
+{
+    client->ticket = ticket_new(ticket_done, client);
+    loop_timer_clear(client->control->supervisor->loop, &client->deadline);
+    return client->ticket;
+}
+
+static void command_status(struct client *client, char *const arguments[])
+{
+    struct strbuf text = { 0 };
+    if (arguments[0] && strcmp(arguments[0], "json") == 0)
+        status_json(client->control->supervisor, &text);
+    else
+        status_table(client->control->supervisor, &text);
+    client_answer(client, true, text.data);
+    strbuf_free(&text);
+}
+
+static void command_reload(struct client *client, char *const arguments[])
+{
+    log_info("control: reload%s%s", arguments[0] ? " " : "", arguments[0] ? arguments[0] : "");
+    supervisor_reload(client->control->supervisor, arguments[0], wait_with_ticket(client));
+}
+
+static void command_stop(struct client *client, char *const arguments[])
+{
+    bool now = arguments[0] && strcmp(arguments[0], "now") == 0;
+    log_info("control: stop%s", now ? " now" : "");
+    supervisor_stop(client->control->supervisor, now, wait_with_ticket(client));
+}
+
+static void command_reopen(struct client *client, char *const arguments[])
+{
+    (void)arguments;
+    supervisor_reopen_logs(client->control->supervisor);
+    client_answer(client, true, "");
+}
+
+static const struct {
+    const char *name;
+    unsigned arguments_max;
+    void (*run)(struct client *client, char *const arguments[]);
+} commands[] = {
+    { "status", 1, command_status },
+    { "reload", 1, command_reload },
+    { "stop", 1, command_stop },
+    { "reopen", 0, command_reopen },
+};
+
+static void client_run(struct client *client)
+{
+    char *words[ARGUMENTS_MAX + 2] = { 0 };
+    size_t count = 0;
+    char *rest = client->request.data;
+    for (char *word; count <= ARGUMENTS_MAX && (word = strtok_r(rest, " ", &rest));)
+        words[count++] = word;
+    for (size_t i = 0; count > 0 && i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(words[0], commands[i].name) != 0)
+            continue;
+        if (count - 1 > commands[i].arguments_max)
+            break;
+        commands[i].run(client, words + 1);
+        return;
+    }
+    client_answer(client, false, "this cowherd does not know that command; it may be older than yours");
+}
+
+static void client_ready(void *data, uint32_t events)
+{
+    struct client *client = data;
+    char bytes[LINE_MAX_BYTES];
+    if (client->answered) {
+        if (events & (EPOLLERR | EPOLLHUP))
+            client_free(client);
+        else
+            client_send(client);
+        return;
+    }
+    ssize_t got = recv(client->source.fd, bytes, sizeof bytes, 0);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0) {
+        client_free(client);
+        return;
+    }
+    if (client->ticket)
+        return; /* more than one line: not looked at */
+    strbuf_append(&client->request, bytes, (size_t)got);
+    char *newline = memchr(client->request.data, '\n', client->request.length);
+    if (newline) {
+        *newline = '\0';
+        client_run(client);
+    } else if (client->request.length > LINE_MAX_BYTES) {
+        client_answer(client, false, "the request is too long");
+    }
+}
+
+static void deadline_expired(void *data)
+{
+    client_free(data);
+}
+
+static bool may_command(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return false;
+    return peer.uid == 0 || peer.uid == geteuid();
+}
+
+static void control_ready(void *data, uint32_t events)
+{
+    (void)events;
+    struct control *control = data;
+    int fd = accept4(control->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    if (control->client_count >= CLIENTS_MAX || !may_command(fd)) {
+        log_warnx("control: a client is refused: %s",
+                  control->client_count >= CLIENTS_MAX ? "too many are connected" : "it is of another user");
+        close(fd);
+        return;
+    }
+    struct client *client = xcalloc(1, sizeof *client);
+    client->control = control;
+    client->source = (struct loop_source){ .fd = fd, .ready = client_ready, .data = client };
+    client->deadline = (struct loop_timer){ .expired = deadline_expired, .data = client };
+    client->next = control->clients;
+    control->clients = client;
+    control->client_count++;
+    loop_timer_set(control->supervisor->loop, &client->deadline, clock_monotonic_ns() + REQUEST_TIME_NS);
+    if (loop_add(control->supervisor->loop, &client->source, EPOLLIN) < 0)
+        client_free(client);
+}
+
+struct control *control_open(struct supervisor *supervisor, const char *path, struct strbuf *error)
+{
+    struct control *control = xcalloc(1, sizeof *control);
+    char *address = xstrdup(path);
+    const struct config_listen where = { .type = LISTEN_UNIX, .address = address };
+    const struct config_socket settings = { .mode = 0600, .backlog = CLIENTS_MAX };
+    control->supervisor = supervisor;
+    control->listener = listener_acquire(&control->set, &where, &settings, error);
+    free(address);
+    if (!control->listener) {
+        free(control);
+        return NULL;
+    }
+    control->source = (struct loop_source){ .fd = control->listener->fd, .ready = control_ready, .data = control };
+    if (loop_add(supervisor->loop, &control->source, EPOLLIN) < 0)
+        fatal("epoll");
+    return control;
+}
+
+void control_close(struct control *control)
+{
+    int64_t deadline = clock_monotonic_ns() + CLOCK_NS_PER_S;
+    while (control->clients) {
+        struct client *client = control->clients;
+        struct pollfd wait = { .fd = client->source.fd, .events = POLLOUT };
+        if (!client->answered || clock_monotonic_ns() > deadline ||
+            poll(&wait, 1, clock_poll_timeout_ms(deadline, clock_monotonic_ns())) <= 0)
+            client_free(client);
+        else
+            client_send(client);
+    }
+    loop_remove(control->supervisor->loop, &control->source);
+    listener_release_pool(&control->set, control->listener);
+    free(control);
+}

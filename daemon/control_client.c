@@ -1,0 +1,64 @@
+#include "control_client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int connect_to(const char *path, struct strbuf *text)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof address.sun_path) {
+        strbuf_printf(text, "%s: the path of a socket can't be longer than %zu bytes\n", path,
+                      sizeof address.sun_path - 1);
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    if (errno == ENOENT || errno == ECONNREFUSED)
+        strbuf_printf(text, "no cowherd is running at %s (start one with cowherd run, or name its socket with -s)\n",
+                      path);
+    else
+        strbuf_printf(text, "%s: %s\n", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static int send_line(int fd, const char *line)
+{
+    struct strbuf request = { 0 };
+    strbuf_printf(&request, "%s\n", line);
+    ssize_t sent = send(fd, request.data, request.length, MSG_NOSIGNAL);
+    int whole = sent == (ssize_t)request.length;
+    strbuf_free(&request);
+    return whole ? 0 : -1;
+}
+
+int control_client_command(const char *socket_path, const char *line, struct strbuf *text)
+{
+    int fd = connect_to(socket_path, text);
+    if (fd < 0)
+        return 1;
+    struct strbuf answer = { 0 };
+    char bytes[16384];
+    ssize_t got = -1;
+    if (send_line(fd, line) == 0)
+        while ((got = recv(fd, bytes, sizeof bytes, 0)) > 0)
+            strbuf_append(&answer, bytes, (size_t)got);
+    close(fd);
+    int result = 1;
+    if (answer.length >= 3 && memcmp(answer.data, "ok\n", 3) == 0) {
+        strbuf_append(text, answer.data + 3, answer.length - 3);
+        result = 0;
+    } else if (answer.length >= 6 && memcmp(answer.data, "error\n", 6) == 0) {
+        strbuf_append(text, answer.data + 6, answer.length - 6);
+    } else {
+        strbuf_puts(text, "cowherd closed the connection without an answer\n");
+    }
+    strbuf_free(&answer);
+    return result;
+}

@@ -1,0 +1,135 @@
+#include "front_command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "front.h"
+#include "xalloc.h"
+
+#define EXIT_USAGE 2
+
+static const struct {
+    const char *name;
+    int (*write)(const struct front *front, struct strbuf *out, struct strbuf *error);
+} servers[] = {
+    { "nginx", front_nginx },
+};
+#define SERVERS (sizeof servers / sizeof servers[0])
+
+const struct config_listen *front_address(const struct config_pool *pool, const char **host)
+{
+    static const struct {
+        const char *any;
+        const char *connectable;
+    } wildcards[] = { { "0.0.0.0", "127.0.0.1" }, { "*", "127.0.0.1" }, { "::", "[::1]" } };
+    const struct config_listen *best = NULL;
+
+    for (size_t i = 0; i < pool->listen_count; i++) {
+        const struct config_listen *listen = &pool->listen[i];
+
+        if (listen->type == LISTEN_UNIX && (best == NULL || best->type != LISTEN_UNIX))
+            best = listen;
+        else if (listen->type == LISTEN_TCP && best == NULL)
+            best = listen;
+    }
+    *host = NULL;
+    if (best != NULL && best->type == LISTEN_TCP) {
+        *host = best->host;
+        for (size_t i = 0; i < sizeof wildcards / sizeof wildcards[0]; i++)
+            if (strcmp(best->host, wildcards[i].any) == 0)
+                *host = wildcards[i].connectable;
+    }
+    return best;
+}
+
+static struct front_host *host_of(struct front *front, const char *name)
+{
+    for (size_t i = 0; i < front->host_count; i++)
+        if (strcmp(front->hosts[i].name, name) == 0)
+            return &front->hosts[i];
+    front->hosts = xreallocarray(front->hosts, front->host_count + 1, sizeof *front->hosts);
+    front->hosts[front->host_count] = (struct front_host){ .name = name };
+    return &front->hosts[front->host_count++];
+}
+
+/* Keeps the longest path first. The first of two apps with one host and path wins. */
+static void add_app(struct front_host *host, const struct config_pool *pool, const struct config_app *app)
+{
+    size_t place = host->count;
+
+    for (size_t i = 0; i < host->count; i++)
+        if (strcmp(host->apps[i]->path, app->path) == 0)
+            return;
+    host->pools = xreallocarray(host->pools, host->count + 1, sizeof *host->pools);
+    host->apps = xreallocarray(host->apps, host->count + 1, sizeof *host->apps);
+    for (; place > 0 && strlen(host->apps[place - 1]->path) < strlen(app->path); place--) {
+        host->pools[place] = host->pools[place - 1];
+        host->apps[place] = host->apps[place - 1];
+    }
+    host->pools[place] = pool;
+    host->apps[place] = app;
+    host->count++;
+}
+
+static void collect(const struct config *config, const char *pool, struct front *front)
+{
+    front->pools = xcalloc(config->pool_count, sizeof *front->pools);
+    for (size_t i = 0; i < config->pool_count; i++) {
+        const struct config_pool *candidate = &config->pools[i];
+
+        if (pool != NULL && strcmp(candidate->name, pool) != 0)
+            continue;
+        front->pools[front->pool_count++] = candidate;
+        for (size_t j = 0; j < candidate->app_count; j++)
+            add_app(host_of(front, candidate->apps[j].host), candidate, &candidate->apps[j]);
+    }
+}
+
+static void release(struct front *front)
+{
+    for (size_t i = 0; i < front->host_count; i++) {
+        free(front->hosts[i].pools);
+        free(front->hosts[i].apps);
+    }
+    free(front->hosts);
+    free(front->pools);
+}
+
+static void say_known(const char *server)
+{
+    fprintf(stderr, "cowherd front: not known: %s; known:", server);
+    for (size_t i = 0; i < SERVERS; i++)
+        fprintf(stderr, " %s", servers[i].name);
+    fputc('\n', stderr);
+}
+
+int front_command(const struct config *config, const char *server, const char *pool, struct strbuf *out)
+{
+    struct front front = { 0 };
+    struct strbuf text = { 0 }, error = { 0 };
+    size_t chosen = 0;
+    int status = 0;
+
+    while (chosen < SERVERS && strcmp(servers[chosen].name, server) != 0)
+        chosen++;
+    if (chosen == SERVERS) {
+        say_known(server);
+        return EXIT_USAGE;
+    }
+    if (pool != NULL && config_pool_find(config, pool) == NULL) {
+        fprintf(stderr, "cowherd front: there is no pool \"%s\"\n", pool);
+        return EXIT_USAGE;
+    }
+    collect(config, pool, &front);
+    if (servers[chosen].write(&front, &text, &error) == 0) {
+        strbuf_append(out, text.data, text.length);
+    } else {
+        fprintf(stderr, "cowherd front: %s\n", error.data);
+        status = 1;
+    }
+    strbuf_free(&text);
+    strbuf_free(&error);
+    release(&front);
+    return status;
+}

@@ -1,0 +1,376 @@
+#include "generation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "log.h"
+#include "logs.h"
+#include "obituary.h"
+#include "pool.h"
+#include "spawn_mold.h"
+#include "supervisor.h"
+#include "workers.h"
+#include "xalloc.h"
+
+static struct loop *loop_of(const struct generation *generation)
+{
+    return generation->pool->supervisor->loop;
+}
+
+static void describe_mold(void *data, const char *app, char *source, size_t size)
+{
+    struct generation *generation = data;
+    snprintf(source, size, "%s mold %ld%s%s", generation->pool->name, (long)generation->mold.pid,
+             app && *app ? " " : "", app ? app : "");
+}
+
+const char *generation_app_name(const struct generation *generation, uint32_t app)
+{
+    return app < generation->settings->app_count ? generation->settings->apps[app].name : "";
+}
+
+unsigned generation_count(const struct generation *generation, enum child_state state)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < generation->worker_slots; i++)
+        count += generation->workers[i].in_use && generation->workers[i].state == state;
+    return count;
+}
+
+static void close_mold_channel(struct generation *generation)
+{
+    if (generation->mold.channel.fd < 0)
+        return;
+    loop_remove(loop_of(generation), &generation->mold.channel);
+    close(generation->mold.channel.fd);
+    generation->mold.channel.fd = -1;
+}
+
+static void fail(struct generation *generation, const char *reason)
+{
+    if (generation->error.length == 0)
+        strbuf_puts(&generation->error, reason);
+    generation_event(generation, GENERATION_FAIL, reason);
+}
+
+static void mold_message(struct generation *generation, const struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_LOADED:
+        generation->load_ns = message->loaded.load_ns;
+        generation->region_bytes = message->loaded.region_bytes;
+        generation->region_objects = message->loaded.region_objects;
+        log_info("%s: generation %u loaded %u apps into %u interpreters in %.3f s", generation->pool->name,
+                 generation->number, message->loaded.apps, message->loaded.interpreters,
+                 (double)message->loaded.load_ns / (double)CLOCK_NS_PER_S);
+        generation_event(generation, GENERATION_LOADED, NULL);
+        break;
+    case MESSAGE_FAILED: fail(generation, message->text); break;
+    case MESSAGE_FORKED:
+        workers_forked(generation, message->forked.slot, message->forked.pid, message->forked.error);
+        break;
+    case MESSAGE_MEASURED:
+        generation->mold.memory = message->measured;
+        generation->mold.measured_ns = clock_monotonic_ns();
+        break;
+    default:
+        log_warnx("%s: the mold of generation %u sent an unexpected message %s", generation->pool->name,
+                  generation->number, message_name(message->type));
+        break;
+    }
+}
+
+void generation_read_mold(struct generation *generation)
+{
+    struct message message;
+    int descriptors[CHANNEL_DESCRIPTORS_MAX];
+    while (generation->mold.channel.fd >= 0) {
+        int got = channel_receive(generation->mold.channel.fd, &message, descriptors);
+        if (got > 0) {
+            mold_message(generation, &message);
+        } else if (got < 0 && errno == EBADMSG) {
+            log_warnx("%s: the mold of generation %u sent something that is no message", generation->pool->name,
+                      generation->number);
+        } else {
+            if (got == 0 || errno != EAGAIN)
+                close_mold_channel(generation);
+            return;
+        }
+    }
+}
+
+static void mold_channel_ready(void *data, uint32_t events)
+{
+    (void)events;
+    generation_read_mold(data);
+}
+
+static void empty_expired(void *data)
+{
+    struct generation *generation = data;
+    if (workers_alive(generation) == 0 && generation->mold.pid == 0)
+        generation_event(generation, GENERATION_EMPTY, "all its processes have ended");
+}
+
+void generation_check_empty(struct generation *generation)
+{
+    loop_timer_set(loop_of(generation), &generation->empty, clock_monotonic_ns());
+}
+
+static void deadline_expired(void *data)
+{
+    struct generation *generation = data;
+    if (generation->state == GENERATION_DRAINING || generation->state == GENERATION_FAILED) {
+        log_warnx("%s: generation %u is killed: it was not gone within restart.drain_timeout", generation->pool->name,
+                  generation->number);
+        generation_kill(generation, "it was not gone within restart.drain_timeout");
+        return;
+    }
+    char reason[160];
+    snprintf(reason, sizeof reason, "it was not ready within restart.ready_timeout (%.1f s): %s",
+             (double)generation->settings->restart.ready_timeout_ns / (double)CLOCK_NS_PER_S,
+             generation->state == GENERATION_LOADING ? "an app is still loading" : "not all workers have reported in");
+    fail(generation, reason);
+}
+
+/* The configuration, the scoreboard and the two ends of the channel and the output, for the mold to inherit. */
+static pid_t spawn_with_descriptors(struct generation *generation, int *channel_end, int *output_end)
+{
+    struct strbuf text = { 0 };
+    int channel[2] = { -1, -1 }, pipe_ends[2] = { -1, -1 }, config = -1;
+    int *listeners = xcalloc(generation->listener_count + 1, sizeof *listeners);
+    pid_t pid = -1;
+
+    config_print_pool(generation->config, generation->settings, &text);
+    config = spawn_memfd("cowherd-config", text.data, text.length);
+    if (config < 0 || channel_pair(channel) < 0 || pipe2(pipe_ends, O_CLOEXEC) < 0)
+        goto done;
+    for (size_t i = 0; i < generation->listener_count; i++)
+        listeners[i] = generation->listeners[i]->fd;
+    struct spawn_mold options = {
+        .config = config,
+        .scoreboard = generation->board_fd,
+        .channel = channel[1],
+        .output = pipe_ends[1],
+        .access_log = logs_access_descriptor(),
+        .listeners = listeners,
+        .listener_count = generation->listener_count,
+        .generation = generation->number,
+    };
+    pid = spawn_mold(&options);
+done:;
+    int error = errno;
+    int const unneeded[] = { config, channel[1], pipe_ends[1], pid < 0 ? channel[0] : -1, pid < 0 ? pipe_ends[0] : -1 };
+    for (size_t i = 0; i < sizeof unneeded / sizeof *unneeded; i++)
+        if (unneeded[i] >= 0)
+            close(unneeded[i]);
+    free(listeners);
+    strbuf_free(&text);
+    *channel_end = channel[0];
+    *output_end = pipe_ends[0];
+    errno = error;
+    return pid;
+}
+
+static bool start_mold(struct generation *generation)
+{
+    struct mold *mold = &generation->mold;
+    int channel_end, output_end;
+    pid_t pid = spawn_with_descriptors(generation, &channel_end, &output_end);
+    if (pid < 0)
+        return false;
+    mold->pid = pid;
+    mold->started_ns = clock_monotonic_ns();
+    mold->channel = (struct loop_source){ .fd = channel_end, .ready = mold_channel_ready, .data = generation };
+    if (output_open(&mold->output, loop_of(generation), output_end, describe_mold, generation) < 0)
+        log_warn("%s: the output of the mold can't be read", generation->pool->name);
+    if (loop_add(loop_of(generation), &mold->channel, EPOLLIN) < 0)
+        fatal("epoll");
+    loop_timer_set(loop_of(generation), &generation->deadline,
+                   mold->started_ns + generation->settings->restart.ready_timeout_ns);
+    return true;
+}
+
+struct generation *generation_start(struct pool *pool, struct config *config, const struct config_pool *settings,
+                                    struct listener *const *listeners, size_t listener_count, unsigned number,
+                                    struct strbuf *error)
+{
+    struct generation *generation = xcalloc(1, sizeof *generation);
+    generation->pool = pool;
+    generation->number = number;
+    generation->state = GENERATION_LOADING;
+    generation->config = config_retain(config);
+    generation->settings = settings;
+    generation->listeners = xcalloc(listener_count + 1, sizeof *generation->listeners);
+    generation->listener_count = listener_count;
+    for (size_t i = 0; i < listener_count; i++) {
+        generation->listeners[i] = listeners[i];
+        listener_hold(listeners[i]);
+    }
+    generation->deadline = (struct loop_timer){ .expired = deadline_expired, .data = generation };
+    generation->empty = (struct loop_timer){ .expired = empty_expired, .data = generation };
+    generation->mold.channel.fd = -1;
+    /* Replacements may be up before those they replace are gone. */
+    generation->worker_slots = 2 * settings->workers.max + 2;
+    generation->board = scoreboard_create(generation->worker_slots, &generation->board_fd);
+    if (!generation->board) {
+        strbuf_printf(error, "can't make a scoreboard: %s", strerror(errno));
+        generation->board_fd = -1;
+        generation_free(generation);
+        return NULL;
+    }
+    generation->workers = xcalloc(generation->worker_slots, sizeof *generation->workers);
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        generation->workers[i].generation = generation;
+        generation->workers[i].index = i;
+        generation->workers[i].slot = &generation->board->slot[i];
+        generation->workers[i].channel.fd = -1;
+    }
+    if (!start_mold(generation)) {
+        strbuf_printf(error, "can't start cowherd-mold: %s", strerror(errno));
+        generation_free(generation);
+        return NULL;
+    }
+    return generation;
+}
+
+void generation_free(struct generation *generation)
+{
+    struct listener_set *set = &generation->pool->supervisor->listeners;
+    struct loop *loop = loop_of(generation);
+    /* One that failed has told so; what still waits here waited for the handover only. */
+    ticket_list_settle(&generation->tickets, true, "the generation served, and is gone");
+    loop_timer_clear(loop, &generation->deadline);
+    loop_timer_clear(loop, &generation->refill);
+    loop_timer_clear(loop, &generation->handover);
+    loop_timer_clear(loop, &generation->empty);
+    close_mold_channel(generation);
+    output_close(&generation->mold.output);
+    for (size_t i = 0; i < generation->listener_count; i++)
+        listener_release(set, generation->listeners[i]);
+    free(generation->listeners);
+    if (generation->board) {
+        scoreboard_detach(generation->board);
+        close(generation->board_fd);
+    }
+    free(generation->workers);
+    strbuf_free(&generation->error);
+    config_release(generation->config);
+    free(generation);
+}
+
+static void log_state(const struct generation *generation, const char *reason)
+{
+    log_info("%s: generation %u is %s%s%s", generation->pool->name, generation->number,
+             generation_state_name(generation->state), reason ? ": " : "", reason ? reason : "");
+}
+
+void generation_event(struct generation *generation, enum generation_event event, const char *reason)
+{
+    struct loop *loop = loop_of(generation);
+    enum generation_action action = generation_step(&generation->state, event);
+    switch (action) {
+    case GENERATION_DO_FORK:
+        if (!workers_fill(generation)) {
+            strbuf_printf(&generation->error, "can't order a worker: %s", strerror(errno));
+            generation_event(generation, GENERATION_FAIL, generation->error.data);
+        }
+        break;
+    case GENERATION_DO_PROMOTE:
+        loop_timer_clear(loop, &generation->deadline);
+        log_state(generation, NULL);
+        pool_generation_serves(generation->pool, generation);
+        break;
+    case GENERATION_DO_ABANDON:
+        log_warnx("%s: generation %u failed: %s", generation->pool->name, generation->number,
+                  generation->error.length ? generation->error.data : reason);
+        if (generation->error.length == 0)
+            strbuf_puts(&generation->error, reason);
+        loop_timer_clear(loop, &generation->deadline);
+        generation_kill(generation, "its generation failed");
+        generation_check_empty(generation);
+        pool_generation_failed(generation->pool, generation);
+        break;
+    case GENERATION_DO_DRAIN:
+        log_state(generation, reason);
+        loop_timer_clear(loop, &generation->refill);
+        loop_timer_set(loop, &generation->deadline,
+                       clock_monotonic_ns() + generation->settings->restart.drain_timeout_ns + 2 * CLOCK_NS_PER_S);
+        workers_tell(generation, CHILD_DRAIN, reason);
+        /* A mold leaves at the end of its channel. */
+        close_mold_channel(generation);
+        generation_check_empty(generation);
+        break;
+    case GENERATION_DO_FREE:
+        if (generation->state == GENERATION_GONE)
+            log_state(generation, NULL);
+        pool_generation_over(generation->pool, generation);
+        break;
+    default: break;
+    }
+}
+
+void generation_kill(struct generation *generation, const char *reason)
+{
+    workers_tell(generation, CHILD_KILL, reason);
+    if (generation->mold.pid > 0)
+        kill(generation->mold.pid, SIGKILL);
+}
+
+static void mold_reaped(struct generation *generation, int status)
+{
+    /* What it said last comes before its obituary. */
+    generation_read_mold(generation);
+    close_mold_channel(generation);
+    output_close(&generation->mold.output);
+    obituary_mold(generation, status, clock_monotonic_ns());
+    generation->mold.pid = 0;
+    if (generation->state == GENERATION_LOADING || generation->state == GENERATION_STARTING) {
+        if (generation->error.length == 0)
+            strbuf_printf(&generation->error, "the mold ended before it was ready: %s; the error log says more",
+                          obituary_cause(status));
+        generation_event(generation, GENERATION_FAIL, "the mold ended");
+    }
+    workers_forget_ordered(generation);
+    generation_check_empty(generation);
+    if (generation->state == GENERATION_SERVING)
+        pool_mold_died(generation->pool, generation);
+}
+
+bool generation_reaped(struct generation *generation, pid_t pid, int status)
+{
+    if (generation->mold.pid == pid) {
+        mold_reaped(generation, status);
+        return true;
+    }
+    return workers_reaped(generation, pid, status);
+}
+
+void generation_send_access_log(struct generation *generation, int fd)
+{
+    struct message message = { .type = MESSAGE_ACCESS_LOG };
+    if (generation->mold.channel.fd >= 0 && channel_send(generation->mold.channel.fd, &message, &fd, 1) < 0)
+        log_warn("%s: the mold can't be given the access log", generation->pool->name);
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        struct worker *worker = &generation->workers[i];
+        if (worker->in_use && worker->channel.fd >= 0 && channel_send(worker->channel.fd, &message, &fd, 1) < 0)
+            log_warn("%s: worker %u can't be given the access log", generation->pool->name, i);
+    }
+}
+
+void generation_ask_memory(struct generation *generation, struct worker *worker)
+{
+    struct message message = { .type = MESSAGE_MEASURE };
+    int fd = worker ? worker->channel.fd : generation->mold.channel.fd;
+    /* One that doesn't read keeps its last figures. */
+    if (fd >= 0)
+        channel_send(fd, &message, NULL, 0);
+}

@@ -1,0 +1,115 @@
+/*
+ * A generation: one loaded version of a pool, that is a mold and the workers forked from it, with their channels, their
+ * output and their scoreboard.
+ */
+#ifndef COWHERD_GENERATION_H
+#define COWHERD_GENERATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "lifecycle.h"
+#include "listener.h"
+#include "loop.h"
+#include "memory_meter.h"
+#include "output.h"
+#include "scoreboard.h"
+#include "strbuf.h"
+#include "ticket.h"
+
+struct pool;
+
+struct worker {
+    struct generation *generation;
+    struct slot *slot;
+    uint32_t index; /* of the slot; the worker's number for people */
+    enum child_state state;
+    bool in_use;
+    pid_t pid;                  /* 0 until the mold has told it */
+    struct loop_source channel; /* fd -1 when closed */
+    struct output output;
+    struct loop_timer deadline; /* of its start, or of its draining */
+    int64_t started_ns;
+    const char *told_to_go; /* why it was told to leave, NULL when it was not */
+    struct memory_figures memory;
+    int64_t measured_ns; /* 0: not yet */
+};
+
+struct mold {
+    pid_t pid; /* 0: not there */
+    struct loop_source channel;
+    struct output output;
+    int64_t started_ns;
+    struct memory_figures memory;
+    int64_t measured_ns;
+};
+
+struct generation {
+    struct pool *pool;
+    struct generation *next; /* older */
+    unsigned number;
+    enum generation_state state;
+    struct config *config; /* held */
+    const struct config_pool *settings;
+    struct listener **listeners; /* held */
+    size_t listener_count;
+    struct scoreboard *board;
+    int board_fd;
+    struct mold mold;
+    struct worker *workers; /* as many as the board has slots */
+    uint32_t worker_slots;
+    struct loop_timer deadline; /* to be ready, or to be drained */
+    struct loop_timer refill;   /* a worker that died is replaced after a pause */
+    struct loop_timer handover; /* until the generations before accept no more */
+    int64_t handover_began_ns;
+    struct loop_timer empty; /* at the loop's next turn: is anything left of it? */
+    unsigned quick_deaths;   /* workers in a row that died young */
+    bool take_backlog;       /* draining: serve what waits in the listen queues first */
+    uint64_t load_ns;
+    uint64_t region_bytes;
+    uint64_t region_objects;
+    struct strbuf error; /* why it failed */
+    struct ticket_list tickets;
+};
+
+/*
+ * Starts the mold of generation `number` with the pool's settings in `config` and these listeners. The new generation
+ * (owned by the pool), or NULL with `error` filled when it could not even be started.
+ */
+struct generation *generation_start(struct pool *pool, struct config *config, const struct config_pool *settings,
+                                    struct listener *const *listeners, size_t listener_count, unsigned number,
+                                    struct strbuf *error);
+
+/* Something happened; acts as the table says. `reason` (static text) says why, for the log. */
+void generation_event(struct generation *generation, enum generation_event event, const char *reason);
+
+/* SIGKILL to all that is left of it. */
+void generation_kill(struct generation *generation, const char *reason);
+
+/* A process of it has ended: at the loop's next turn, when it was the last one, the generation is over. */
+void generation_check_empty(struct generation *generation);
+
+/* Takes a reaped process: true when it was one of this generation's. */
+bool generation_reaped(struct generation *generation, pid_t pid, int status);
+
+/* Reads what the mold has sent so far (before an unknown pid is taken for a stranger). */
+void generation_read_mold(struct generation *generation);
+
+/* Workers that are in the given state. */
+unsigned generation_count(const struct generation *generation, enum child_state state);
+
+/* Sends a reopened access log to the mold and the workers. */
+void generation_send_access_log(struct generation *generation, int fd);
+
+/* Asks a child to measure itself. */
+void generation_ask_memory(struct generation *generation, struct worker *worker_or_null_for_mold);
+
+/* The name of the app a slot names, "" when none. */
+const char *generation_app_name(const struct generation *generation, uint32_t app);
+
+/* For the pool: nothing runs any more. Frees. */
+void generation_free(struct generation *generation);
+
+#endif

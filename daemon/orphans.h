@@ -1,0 +1,17 @@
+/*
+ * Processes that were reaped before anybody knew them: a worker can die before its mold has told its pid. Remembers the
+ * last few; whoever learns of a pid asks here first. (What is never asked for was a stranger: a process that an app
+ * left behind, which comes to the supervisor as the subreaper.)
+ */
+#ifndef COWHERD_ORPHANS_H
+#define COWHERD_ORPHANS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+void orphans_add(pid_t pid, int status);
+
+/* true when `pid` was reaped before: *status is wait(2)'s. It is forgotten. */
+bool orphans_take(pid_t pid, int *status);
+
+#endif

@@ -1,0 +1,323 @@
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "log.h"
+#include "supervisor.h"
+#include "xalloc.h"
+
+#define RETRY_PAUSE_NS (100 * CLOCK_NS_PER_MS)
+#define RETRY_PAUSE_MAX_NS (30 * CLOCK_NS_PER_S)
+/* A stopped worker must not keep who asked for a reload waiting. */
+#define HANDOVER_NS CLOCK_NS_PER_S
+/* A mold that served for longer than this did not die of what it loaded. */
+#define MOLD_PROVEN_NS (10 * CLOCK_NS_PER_S)
+
+static void retry_expired(void *data);
+
+struct pool *pool_new(struct supervisor *supervisor, const char *name)
+{
+    struct pool *pool = xcalloc(1, sizeof *pool);
+    pool->supervisor = supervisor;
+    pool->name = xstrdup(name);
+    pool->retry = (struct loop_timer){ .expired = retry_expired, .data = pool };
+    return pool;
+}
+
+static void release_listeners(struct pool *pool, struct listener ***listeners, size_t *count)
+{
+    for (size_t i = 0; i < *count; i++)
+        listener_release_pool(&pool->supervisor->listeners, (*listeners)[i]);
+    free(*listeners);
+    *listeners = NULL;
+    *count = 0;
+}
+
+void pool_free(struct pool *pool)
+{
+    loop_timer_clear(pool->supervisor->loop, &pool->retry);
+    release_listeners(pool, &pool->listeners, &pool->listener_count);
+    release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
+    config_release(pool->next);
+    free(pool->last_error);
+    free(pool->name);
+    free(pool);
+}
+
+bool pool_is_gone(const struct pool *pool)
+{
+    return !pool->generations && !loop_timer_is_set(&pool->retry) && !pool->next;
+}
+
+const struct config_pool *pool_settings(const struct pool *pool)
+{
+    if (pool->serving)
+        return pool->serving->settings;
+    return pool->generations ? pool->generations->settings : NULL;
+}
+
+static bool acquire_listeners(struct pool *pool, const struct config_pool *settings, struct strbuf *error)
+{
+    pool->upcoming_listeners = xcalloc(settings->listen_count + 1, sizeof *pool->upcoming_listeners);
+    pool->upcoming_listener_count = 0;
+    for (size_t i = 0; i < settings->listen_count; i++) {
+        struct listener *listener =
+            listener_acquire(&pool->supervisor->listeners, &settings->listen[i], &settings->socket, error);
+        if (!listener) {
+            release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
+            return false;
+        }
+        pool->upcoming_listeners[pool->upcoming_listener_count++] = listener;
+    }
+    return true;
+}
+
+static void remember_error(struct pool *pool, unsigned generation, const char *text)
+{
+    free(pool->last_error);
+    pool->last_error = text ? xstrdup(text) : NULL;
+    pool->last_error_generation = generation;
+}
+
+/* Takes the tickets over. */
+static void start_generation(struct pool *pool, struct config *config, struct ticket_list *tickets)
+{
+    struct strbuf error = { 0 };
+    const struct config_pool *settings = config_pool_find(config, pool->name);
+    struct generation *generation = NULL;
+    unsigned number = ++pool->last_number;
+
+    if (acquire_listeners(pool, settings, &error))
+        generation = generation_start(pool, config, settings, pool->upcoming_listeners, pool->upcoming_listener_count,
+                                      number, &error);
+    if (!generation) {
+        log_warnx("%s: generation %u can't be started: %s", pool->name, number, error.data);
+        release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
+        remember_error(pool, number, error.data);
+        char *text = xasprintf("%s: generation %u can't be started: %s", pool->name, number, error.data);
+        ticket_list_settle(tickets, false, text);
+        free(text);
+        strbuf_free(&error);
+        supervisor_pool_changed(pool->supervisor);
+        return;
+    }
+    log_info("%s: generation %u is loading (mold %ld)", pool->name, number, (long)generation->mold.pid);
+    ticket_list_move(&generation->tickets, tickets);
+    generation->next = pool->generations;
+    pool->generations = generation;
+    pool->upcoming = generation;
+}
+
+void pool_reload(struct pool *pool, struct config *config, struct ticket *ticket)
+{
+    if (pool->stopping) {
+        ticket_settle(ticket, false, "%s: the pool is being stopped", pool->name);
+        return;
+    }
+    loop_timer_clear(pool->supervisor->loop, &pool->retry);
+    ticket_list_add(&pool->next_tickets, ticket);
+    if (pool->upcoming) {
+        config_retain(config);
+        config_release(pool->next);
+        pool->next = config;
+        return;
+    }
+    struct ticket_list tickets = pool->next_tickets;
+    pool->next_tickets = (struct ticket_list){ 0 };
+    start_generation(pool, config, &tickets);
+}
+
+/* The reload that waited for the one before it. */
+static void start_next(struct pool *pool)
+{
+    if (!pool->next || pool->stopping)
+        return;
+    struct config *config = pool->next;
+    pool->next = NULL;
+    struct ticket_list tickets = pool->next_tickets;
+    pool->next_tickets = (struct ticket_list){ 0 };
+    start_generation(pool, config, &tickets);
+    config_release(config);
+}
+
+static bool is_named(const struct pool *pool, const struct listener *listener)
+{
+    for (size_t i = 0; i < pool->listener_count; i++)
+        if (pool->listeners[i] == listener)
+            return true;
+    return false;
+}
+
+/*
+ * A worker that is told to drain accepts nothing more once it is busy (it looks at the order before each accept) or
+ * draining; one that is idle may be about to.
+ */
+static bool older_ones_may_accept(const struct generation *generation)
+{
+    for (const struct generation *older = generation->next; older; older = older->next)
+        for (uint32_t i = 0; i < older->worker_slots; i++)
+            if (older->workers[i].in_use && atomic_load(&older->workers[i].slot->state) == SLOT_IDLE)
+                return true;
+    return false;
+}
+
+/* Who asked for a reload is told when no connection can reach the old code any more. */
+static void look_at_handover(void *data)
+{
+    struct generation *generation = data;
+    struct pool *pool = generation->pool;
+    int64_t now = clock_monotonic_ns();
+    if (generation->tickets.count == 0)
+        return;
+    if (older_ones_may_accept(generation) && now - generation->handover_began_ns < HANDOVER_NS) {
+        loop_timer_set(pool->supervisor->loop, &generation->handover, now + CLOCK_NS_PER_MS);
+        return;
+    }
+    char *text = xasprintf("%s: generation %u serves (apps loaded in %.3f s)", pool->name, generation->number,
+                           (double)generation->load_ns / (double)CLOCK_NS_PER_S);
+    ticket_list_settle(&generation->tickets, true, text);
+    free(text);
+}
+
+void pool_generation_serves(struct pool *pool, struct generation *generation)
+{
+    struct generation *before = pool->serving;
+    pool->serving = generation;
+    pool->upcoming = NULL;
+    remember_error(pool, 0, NULL);
+
+    struct listener **old_listeners = pool->listeners;
+    size_t old_count = pool->listener_count;
+    pool->listeners = pool->upcoming_listeners;
+    pool->listener_count = pool->upcoming_listener_count;
+    pool->upcoming_listeners = NULL;
+    pool->upcoming_listener_count = 0;
+
+    if (before) {
+        for (size_t i = 0; i < before->listener_count; i++)
+            before->take_backlog |= !is_named(pool, before->listeners[i]);
+    }
+    release_listeners(pool, &old_listeners, &old_count);
+    if (before)
+        generation_event(before, GENERATION_DRAIN, "a newer one serves");
+
+    generation->handover = (struct loop_timer){ .expired = look_at_handover, .data = generation };
+    generation->handover_began_ns = clock_monotonic_ns();
+    look_at_handover(generation);
+    supervisor_pool_changed(pool->supervisor);
+    start_next(pool);
+}
+
+static int64_t retry_pause(unsigned failures)
+{
+    int64_t pause = failures > 9 ? RETRY_PAUSE_MAX_NS : RETRY_PAUSE_NS << failures;
+    return pause < RETRY_PAUSE_MAX_NS ? pause : RETRY_PAUSE_MAX_NS;
+}
+
+static void retry_expired(void *data)
+{
+    struct pool *pool = data;
+    if (pool->serving && !pool->upcoming && !pool->stopping) {
+        struct ticket_list none = { 0 };
+        start_generation(pool, pool->serving->config, &none);
+    }
+}
+
+/* The workers of a generation without a mold serve on, but none of them can be replaced. */
+static void retry_later(struct pool *pool)
+{
+    int64_t pause = retry_pause(pool->failures++);
+    log_warnx("%s: the serving generation has no mold: a new one is tried in %.1f s", pool->name,
+              (double)pause / (double)CLOCK_NS_PER_S);
+    loop_timer_set(pool->supervisor->loop, &pool->retry, clock_monotonic_ns() + pause);
+}
+
+void pool_mold_died(struct pool *pool, struct generation *generation)
+{
+    if (clock_monotonic_ns() - generation->mold.started_ns > MOLD_PROVEN_NS)
+        pool->failures = 0;
+    if (pool->serving == generation && !pool->upcoming && !pool->stopping)
+        retry_later(pool);
+}
+
+void pool_generation_failed(struct pool *pool, struct generation *generation)
+{
+    if (pool->upcoming == generation) {
+        pool->upcoming = NULL;
+        release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
+    }
+    remember_error(pool, generation->number, generation->error.data);
+    char *text = xasprintf("%s: generation %u failed: %s%s", pool->name, generation->number, generation->error.data,
+                           pool->serving ? "\nthe generation before it goes on serving" : "");
+    ticket_list_settle(&generation->tickets, false, text);
+    free(text);
+    supervisor_pool_changed(pool->supervisor);
+    if (pool->next)
+        start_next(pool);
+    else if (pool->serving && pool->serving->mold.pid == 0 && !pool->stopping)
+        retry_later(pool);
+}
+
+void pool_generation_over(struct pool *pool, struct generation *generation)
+{
+    struct generation **link = &pool->generations;
+    while (*link != generation)
+        link = &(*link)->next;
+    *link = generation->next;
+    if (pool->serving == generation)
+        pool->serving = NULL;
+    generation_free(generation);
+    supervisor_pool_changed(pool->supervisor);
+}
+
+void pool_stop(struct pool *pool, bool now)
+{
+    if (!pool->stopping)
+        log_info("%s: %s", pool->name, now ? "stops now" : "stops when the running requests are finished");
+    pool->stopping = true;
+    loop_timer_clear(pool->supervisor->loop, &pool->retry);
+    ticket_list_settle(&pool->next_tickets, false, "the pool is being stopped");
+    config_release(pool->next);
+    pool->next = NULL;
+    for (struct generation *generation = pool->generations; generation; generation = generation->next) {
+        generation->take_backlog = true;
+        generation_event(generation, GENERATION_DRAIN, "the pool stops");
+        if (now)
+            generation_kill(generation, "the pool stops now");
+    }
+    release_listeners(pool, &pool->listeners, &pool->listener_count);
+    supervisor_pool_changed(pool->supervisor);
+}
+
+static void add_slot(struct ledger *ledger, const struct slot *slot)
+{
+    ledger->accepted += atomic_load(&slot->accepted);
+    ledger->completed += atomic_load(&slot->completed);
+    ledger->error_answered += atomic_load(&slot->error_answered);
+    ledger->client_gone += atomic_load(&slot->client_gone);
+    ledger->malformed += atomic_load(&slot->malformed);
+    ledger->late += atomic_load(&slot->late);
+    ledger->management += atomic_load(&slot->management);
+}
+
+void pool_account(struct pool *pool, const struct slot *slot)
+{
+    struct ledger one = { 0 };
+    add_slot(&one, slot);
+    uint64_t answered = one.completed + one.error_answered + one.client_gone;
+    add_slot(&pool->dead, slot);
+    if (one.accepted > answered)
+        pool->dead.lost += one.accepted - answered;
+}
+
+struct ledger pool_ledger(const struct pool *pool)
+{
+    struct ledger ledger = pool->dead;
+    for (const struct generation *generation = pool->generations; generation; generation = generation->next)
+        for (uint32_t i = 0; i < generation->worker_slots; i++)
+            if (generation->workers[i].in_use)
+                add_slot(&ledger, generation->workers[i].slot);
+    return ledger;
+}

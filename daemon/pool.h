@@ -1,0 +1,73 @@
+/*
+ * A pool: its listeners, the generation that serves, the one that comes up and those that drain.
+ */
+#ifndef COWHERD_POOL_H
+#define COWHERD_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "generation.h"
+#include "listener.h"
+#include "ticket.h"
+
+struct supervisor;
+
+struct ledger {
+    uint64_t accepted, completed, error_answered, client_gone, lost;
+    uint64_t malformed, late, management;
+};
+
+struct pool {
+    struct supervisor *supervisor;
+    char *name;
+    struct listener **listeners; /* those of the serving generation's configuration */
+    size_t listener_count;
+    struct listener **upcoming_listeners;
+    size_t upcoming_listener_count;
+    struct generation *generations; /* newest first */
+    struct generation *serving;     /* among them, or NULL */
+    struct generation *upcoming;    /* among them, or NULL */
+    unsigned last_number;
+    struct ledger dead; /* what workers that are gone have done */
+    uint64_t all_busy;  /* seconds in which no worker was idle */
+    char *last_error;   /* of the last generation that failed, until one serves */
+    unsigned last_error_generation;
+    struct config *next; /* held: a reload came while one was in progress */
+    struct ticket_list next_tickets;
+    struct loop_timer retry; /* the mold died: another generation is tried after a pause */
+    unsigned failures;       /* of such retries, in a row */
+    bool stopping;
+};
+
+struct pool *pool_new(struct supervisor *supervisor, const char *name);
+
+/*
+ * Starts a new generation with the pool of that name in `config`; when one is coming up already, right after it. The
+ * ticket (may be NULL) is settled with the outcome.
+ */
+void pool_reload(struct pool *pool, struct config *config, struct ticket *ticket);
+
+/* No new connections; running requests finish. When `now`, everything is killed. */
+void pool_stop(struct pool *pool, bool now);
+
+/* The last process of a stopping pool is gone. */
+bool pool_is_gone(const struct pool *pool);
+void pool_free(struct pool *pool);
+
+/* The settings in force: of the serving generation, else of the newest. NULL when there is none. */
+const struct config_pool *pool_settings(const struct pool *pool);
+
+/* The ledger of the living and the dead. */
+struct ledger pool_ledger(const struct pool *pool);
+
+/* From the generations: */
+void pool_generation_serves(struct pool *pool, struct generation *generation);
+void pool_generation_failed(struct pool *pool, struct generation *generation);
+void pool_generation_over(struct pool *pool, struct generation *generation);
+void pool_mold_died(struct pool *pool, struct generation *generation);
+/* Adds a dead worker's slot to the books; what it had in hand is lost. */
+void pool_account(struct pool *pool, const struct slot *slot);
+
+#endif

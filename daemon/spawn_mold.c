@@ -1,0 +1,187 @@
+#include "spawn_mold.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "strbuf.h"
+#include "xalloc.h"
+
+extern char **environ;
+
+char *spawn_mold_path(void)
+{
+    static const char *const places[] = { "cowherd-mold", "../libexec/cowherd/cowherd-mold",
+                                          "../lib/cowherd/cowherd-mold" };
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length < 0)
+        return NULL;
+    self[length] = '\0';
+    char *slash = strrchr(self, '/');
+    *slash = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *path = xasprintf("%s/%s", self, places[i]);
+        if (access(path, X_OK) == 0)
+            return path;
+        free(path);
+    }
+    errno = ENOENT;
+    return NULL;
+}
+
+int spawn_memfd(const char *name, const char *bytes, size_t length)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    for (size_t written = 0; written < length;) {
+        ssize_t put = pwrite(fd, bytes + written, length - written, (off_t)written);
+        if (put < 0 && errno != EINTR) {
+            int error = errno;
+            close(fd);
+            errno = error;
+            return -1;
+        }
+        if (put > 0)
+            written += (size_t)put;
+    }
+    return fd;
+}
+
+/* What a service manager or start_server tells the supervisor is not for its children. */
+static bool is_for_supervisor_only(const char *variable)
+{
+    static const char *const names[] = {
+        "LISTEN_FDS=",    "LISTEN_PID=",   "LISTEN_FDNAMES=",      "NOTIFY_SOCKET=",
+        "WATCHDOG_USEC=", "WATCHDOG_PID=", "SERVER_STARTER_PORT=", "SERVER_STARTER_GENERATION="
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(variable, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static char **mold_environment(void)
+{
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    char **environment = xcalloc(count + 1, sizeof *environment);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!is_for_supervisor_only(environ[i]))
+            environment[kept++] = environ[i];
+    return environment;
+}
+
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setsigdefault(attributes, &all);
+    posix_spawnattr_setpgroup(attributes, 0);
+    return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+}
+
+/* `inherited` keep their numbers; `output` -1 leaves standard output and error as they are. */
+static pid_t spawn(char *const arguments[], const int *inherited, size_t count, int output)
+{
+    char *path = spawn_mold_path();
+    if (!path)
+        return -1;
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    int error = set_attributes(&attributes);
+    if (error == 0)
+        error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (error == 0 && output >= 0) {
+        error = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+        if (error == 0)
+            error = posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
+    }
+    /* A descriptor duplicated onto itself loses its close-on-exec flag. */
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
+    pid_t pid = -1;
+    char **environment = mold_environment();
+    if (error == 0)
+        error = posix_spawn(&pid, path, &actions, &attributes, arguments, environment);
+    free(environment);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    free(path);
+    if (error != 0) {
+        errno = error;
+        return -1;
+    }
+    return pid;
+}
+
+pid_t spawn_mold(const struct spawn_mold *options)
+{
+    struct strbuf listeners = { 0 };
+    int *inherited = xcalloc(options->listener_count + 4, sizeof *inherited);
+    size_t count = 0;
+    for (size_t i = 0; i < options->listener_count; i++) {
+        strbuf_printf(&listeners, "%s%d", i ? "," : "", options->listeners[i]);
+        inherited[count++] = options->listeners[i];
+    }
+    inherited[count++] = options->config;
+    inherited[count++] = options->scoreboard;
+    inherited[count++] = options->channel;
+    if (options->access_log >= 0)
+        inherited[count++] = options->access_log;
+    char numbers[5][16];
+    snprintf(numbers[0], sizeof numbers[0], "%d", options->config);
+    snprintf(numbers[1], sizeof numbers[1], "%d", options->scoreboard);
+    snprintf(numbers[2], sizeof numbers[2], "%d", options->channel);
+    snprintf(numbers[3], sizeof numbers[3], "%d", options->access_log);
+    snprintf(numbers[4], sizeof numbers[4], "%u", options->generation);
+    char *arguments[] = { "cowherd-mold",
+                          "--config-fd",
+                          numbers[0],
+                          "--scoreboard-fd",
+                          numbers[1],
+                          "--channel-fd",
+                          numbers[2],
+                          "--listen-fds",
+                          listeners.data ? listeners.data : "",
+                          "--access-log-fd",
+                          numbers[3],
+                          "--generation",
+                          numbers[4],
+                          NULL };
+    pid_t pid = spawn(arguments, inherited, count, options->output);
+    free(inherited);
+    strbuf_free(&listeners);
+    return pid;
+}
+
+int spawn_mold_check(int config)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d", config);
+    char *arguments[] = { "cowherd-mold", "--check", "--config-fd", number, NULL };
+    pid_t pid = spawn(arguments, &config, 1, -1);
+    if (pid < 0)
+        return -1;
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

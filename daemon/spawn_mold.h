@@ -1,0 +1,38 @@
+/* Starting cowherd-mold. */
+#ifndef COWHERD_SPAWN_MOLD_H
+#define COWHERD_SPAWN_MOLD_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct spawn_mold {
+    int config; /* memfd with the pool's canonical configuration */
+    int scoreboard;
+    int channel;    /* the mold's end */
+    int output;     /* becomes its standard output and error */
+    int access_log; /* -1: none */
+    const int *listeners;
+    size_t listener_count;
+    unsigned generation;
+};
+
+/* The path of cowherd-mold: beside this program, else in libexec/cowherd beside its folder. NULL with errno; free(3).
+ */
+char *spawn_mold_path(void);
+
+/*
+ * Execs cowherd-mold in a process group of its own with exactly these descriptors (all of them stay the caller's),
+ * signals as at start and without the variables of a service manager in its environment. Its pid, or -1 with errno.
+ */
+pid_t spawn_mold(const struct spawn_mold *options);
+
+/*
+ * Runs `cowherd-mold --check` on a configuration (memfd) with this process's standard output and error, and waits. Its
+ * exit status, or -1 with errno.
+ */
+int spawn_mold_check(int config);
+
+/* A memfd (close-on-exec) with these bytes, read from the start. -1 with errno. */
+int spawn_memfd(const char *name, const char *bytes, size_t length);
+
+#endif

@@ -1,0 +1,395 @@
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "control.h"
+#include "log.h"
+#include "logs.h"
+#include "orphans.h"
+#include "pid_file.h"
+#include "xalloc.h"
+
+struct pool *supervisor_pool(const struct supervisor *supervisor, const char *name)
+{
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        if (strcmp(supervisor->pools[i]->name, name) == 0)
+            return supervisor->pools[i];
+    return NULL;
+}
+
+static struct pool *add_pool(struct supervisor *supervisor, const char *name)
+{
+    struct pool *pool = pool_new(supervisor, name);
+    supervisor->pools = xreallocarray(supervisor->pools, supervisor->pool_count + 1, sizeof *supervisor->pools);
+    supervisor->pools[supervisor->pool_count++] = pool;
+    return pool;
+}
+
+static void remove_pool(struct supervisor *supervisor, size_t index)
+{
+    log_info("%s: the pool is gone", supervisor->pools[index]->name);
+    pool_free(supervisor->pools[index]);
+    supervisor->pool_count--;
+    memmove(&supervisor->pools[index], &supervisor->pools[index + 1],
+            (supervisor->pool_count - index) * sizeof *supervisor->pools);
+}
+
+void supervisor_pool_changed(struct supervisor *supervisor)
+{
+    loop_timer_set(supervisor->loop, &supervisor->changed, clock_monotonic_ns());
+}
+
+/* At start every pool must come up; the first that fails ends it. */
+static void look_while_starting(struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->pool_count; i++) {
+        const struct pool *pool = supervisor->pools[i];
+        if (pool->serving)
+            continue;
+        if (pool->upcoming)
+            return;
+        fprintf(stderr, "cowherd: %s: %s\n", pool->name, pool->last_error ? pool->last_error : "can't be started");
+        supervisor->exit_status = 1;
+        supervisor_stop(supervisor, true, NULL);
+        return;
+    }
+    supervisor->state = SUPERVISOR_RUNNING;
+    log_info("ready: %zu %s", supervisor->pool_count, supervisor->pool_count == 1 ? "pool" : "pools");
+}
+
+static void pools_changed(void *data)
+{
+    struct supervisor *supervisor = data;
+    for (size_t i = supervisor->pool_count; i-- > 0;) {
+        struct pool *pool = supervisor->pools[i];
+        if (!pool_is_gone(pool))
+            continue;
+        if (pool->stopping)
+            remove_pool(supervisor, i);
+        else if (supervisor->state == SUPERVISOR_RUNNING)
+            /* A pool that a reload brought and that never served: the next reload tries again. */
+            remove_pool(supervisor, i);
+    }
+    if (supervisor->state == SUPERVISOR_STARTING)
+        look_while_starting(supervisor);
+    if (supervisor->state == SUPERVISOR_STOPPING && supervisor->pool_count == 0)
+        loop_stop(supervisor->loop);
+}
+
+static void reload_all(struct supervisor *supervisor, struct config *config, struct ticket *ticket)
+{
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        if (!config_pool_find(config, supervisor->pools[i]->name))
+            pool_stop(supervisor->pools[i], false);
+    for (size_t i = 0; i < config->pool_count; i++) {
+        struct pool *pool = supervisor_pool(supervisor, config->pools[i].name);
+        if (!pool)
+            pool = add_pool(supervisor, config->pools[i].name);
+        ticket_hold(ticket);
+        pool_reload(pool, config, ticket);
+    }
+}
+
+static bool same_string(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void adopt_config(struct supervisor *supervisor, struct config *config)
+{
+    struct strbuf error = { 0 };
+    const struct config *old = supervisor->config;
+    if (!same_string(old->control, config->control) || !same_string(old->pid_file, config->pid_file))
+        log_warnx("control and pid_file change with a restart only; the old ones stay in use");
+    config_release(supervisor->config);
+    supervisor->config = config;
+    if (logs_open(&config->log, &error) < 0)
+        log_warnx("%s; the old log files stay in use", error.data);
+    strbuf_free(&error);
+}
+
+static char *join_lines(const struct config_strings *lines)
+{
+    struct strbuf text = { 0 };
+    for (size_t i = 0; i < lines->count; i++)
+        strbuf_printf(&text, "%s%s", i ? "\n" : "", lines->items[i]);
+    return strbuf_detach(&text);
+}
+
+void supervisor_reload(struct supervisor *supervisor, const char *name, struct ticket *ticket)
+{
+    if (supervisor->state == SUPERVISOR_STOPPING) {
+        ticket_settle(ticket, false, "cowherd is being stopped");
+        return;
+    }
+    struct config_report report = { 0 };
+    struct config *config = config_load(supervisor->config_path, &report);
+    for (size_t i = 0; i < report.warnings.count; i++)
+        log_warnx("%s", report.warnings.items[i]);
+    if (!config) {
+        char *errors = join_lines(&report.errors);
+        log_warnx("reload: the configuration can't be used, the old one stays in force:\n%s", errors);
+        ticket_settle(ticket, false, "the configuration can't be used, the old one stays in force:\n%s", errors);
+        free(errors);
+    } else if (name && !config_pool_find(config, name)) {
+        ticket_settle(ticket, false, "there is no pool \"%s\" in %s", name, supervisor->config_path);
+        config_release(config);
+    } else if (name) {
+        struct pool *pool = supervisor_pool(supervisor, name);
+        pool_reload(pool ? pool : add_pool(supervisor, name), config, ticket);
+        config_release(config);
+    } else {
+        adopt_config(supervisor, config);
+        reload_all(supervisor, config, ticket);
+        ticket_settle(ticket, true, "%s", "");
+    }
+    config_report_free(&report);
+}
+
+void supervisor_stop(struct supervisor *supervisor, bool now, struct ticket *ticket)
+{
+    ticket_list_add(&supervisor->stop_tickets, ticket);
+    supervisor->state = SUPERVISOR_STOPPING;
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        pool_stop(supervisor->pools[i], now);
+    supervisor_pool_changed(supervisor);
+}
+
+void supervisor_reopen_logs(struct supervisor *supervisor)
+{
+    struct strbuf error = { 0 };
+    if (logs_open(&supervisor->config->log, &error) < 0)
+        log_warnx("%s; the old log files stay in use", error.data);
+    else
+        log_info("the logs are reopened");
+    strbuf_free(&error);
+    int access_log = logs_access_descriptor();
+    if (access_log < 0)
+        return;
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
+            generation_send_access_log(g, access_log);
+}
+
+static bool pools_reaped(struct supervisor *supervisor, pid_t pid, int status)
+{
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
+            if (generation_reaped(g, pid, status))
+                return true;
+    return false;
+}
+
+/* A worker can end before its mold's answer was read: read the answers, look again, remember the rest. */
+static void reap_children(struct supervisor *supervisor)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pools_reaped(supervisor, pid, status))
+            continue;
+        for (size_t i = 0; i < supervisor->pool_count; i++)
+            for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
+                generation_read_mold(g);
+        if (!pools_reaped(supervisor, pid, status)) {
+            orphans_add(pid, status);
+            log_debug("process %ld, which nobody had announced, ended", (long)pid);
+        }
+    }
+}
+
+static void handle_signal(struct supervisor *supervisor, uint32_t signal)
+{
+    switch (signal) {
+    case SIGCHLD: reap_children(supervisor); break;
+    case SIGHUP:
+        log_info("SIGHUP: reload");
+        supervisor_reload(supervisor, NULL, NULL);
+        break;
+    case SIGTERM:
+    case SIGQUIT:
+        log_info("SIG%s: stop", sigabbrev_np((int)signal));
+        supervisor_stop(supervisor, false, NULL);
+        break;
+    case SIGINT:
+        log_info("SIGINT: stop now");
+        supervisor_stop(supervisor, true, NULL);
+        break;
+    case SIGUSR1: supervisor_reopen_logs(supervisor); break;
+    default: log_warnx("SIG%s has no meaning in this version and is ignored", sigabbrev_np((int)signal)); break;
+    }
+}
+
+static void signals_ready(void *data, uint32_t events)
+{
+    (void)events;
+    struct supervisor *supervisor = data;
+    struct signalfd_siginfo info;
+    while (read(supervisor->signals.fd, &info, sizeof info) == (ssize_t)sizeof info)
+        handle_signal(supervisor, info.ssi_signo);
+}
+
+static void open_signals(struct supervisor *supervisor)
+{
+    static const int handled[] = { SIGCHLD, SIGHUP, SIGTERM, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU };
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++)
+        sigaddset(&set, handled[i]);
+    signal(SIGPIPE, SIG_IGN);
+    /* An ignored SIGCHLD, inherited from who started us, would reap behind our back. */
+    signal(SIGCHLD, SIG_DFL);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        fatal("sigprocmask");
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        fatal("signalfd");
+    supervisor->signals = (struct loop_source){ .fd = fd, .ready = signals_ready, .data = supervisor };
+    if (loop_add(supervisor->loop, &supervisor->signals, EPOLLIN) < 0)
+        fatal("epoll");
+}
+
+static bool all_busy(const struct generation *generation)
+{
+    unsigned serving = 0;
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        const struct worker *worker = &generation->workers[i];
+        if (!worker->in_use || worker->state != CHILD_SERVING)
+            continue;
+        serving++;
+        if (atomic_load_explicit(&worker->slot->state, memory_order_relaxed) != SLOT_BUSY)
+            return false;
+    }
+    return serving > 0;
+}
+
+static void tick(void *data)
+{
+    struct supervisor *supervisor = data;
+    for (size_t i = 0; i < supervisor->pool_count; i++) {
+        struct pool *pool = supervisor->pools[i];
+        if (pool->serving && all_busy(pool->serving))
+            pool->all_busy++;
+    }
+    loop_timer_set(supervisor->loop, &supervisor->tick, clock_monotonic_ns() + CLOCK_NS_PER_S);
+}
+
+/* /run/cowherd and the like need not exist before the first start. */
+static void make_parent_folder(const char *path)
+{
+    char *copy = xstrdup(path);
+    if (mkdir(dirname(copy), 0755) < 0 && errno != EEXIST)
+        log_warn("can't make the folder of %s", path);
+    free(copy);
+}
+
+/* Descriptors 0 to 2 are never somebody else's. */
+static void keep_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+static struct config *load_first_config(const char *path)
+{
+    struct config_report report = { 0 };
+    struct config *config = config_load(path, &report);
+    for (size_t i = 0; i < report.errors.count; i++)
+        fprintf(stderr, "%s\n", report.errors.items[i]);
+    for (size_t i = 0; i < report.warnings.count; i++)
+        fprintf(stderr, "%s\n", report.warnings.items[i]);
+    config_report_free(&report);
+    return config;
+}
+
+static int start(struct supervisor *supervisor)
+{
+    struct strbuf error = { 0 };
+    make_parent_folder(supervisor->config->control);
+    supervisor->control = control_open(supervisor, supervisor->config->control, &error);
+    if (!supervisor->control) {
+        fprintf(stderr, "cowherd: control: %s\n", error.data);
+        strbuf_free(&error);
+        return -1;
+    }
+    supervisor->changed = (struct loop_timer){ .expired = pools_changed, .data = supervisor };
+    supervisor->tick = (struct loop_timer){ .expired = tick, .data = supervisor };
+    tick(supervisor);
+    sampler_start(&supervisor->sampler, supervisor);
+    reload_all(supervisor, supervisor->config, NULL);
+    return 0;
+}
+
+static void run(struct supervisor *supervisor)
+{
+    supervisor->loop = loop_new();
+    if (!supervisor->loop)
+        fatal("epoll");
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        fatal("prctl(PR_SET_CHILD_SUBREAPER)");
+    open_signals(supervisor);
+    if (start(supervisor) == 0)
+        loop_run(supervisor->loop);
+    else
+        supervisor->exit_status = 1;
+    sampler_stop(&supervisor->sampler);
+    ticket_list_settle(&supervisor->stop_tickets, true, "stopped");
+    if (supervisor->control)
+        control_close(supervisor->control);
+    loop_remove(supervisor->loop, &supervisor->signals);
+    close(supervisor->signals.fd);
+    loop_free(supervisor->loop);
+    free(supervisor->pools);
+}
+
+int supervisor_run(const char *config_path)
+{
+    struct supervisor supervisor = { .started_ns = clock_monotonic_ns() };
+    struct strbuf error = { 0 };
+    char message[512];
+
+    keep_standard_descriptors();
+    supervisor.config = load_first_config(config_path);
+    if (!supervisor.config)
+        return 2;
+    supervisor.config_path = xstrdup(supervisor.config->path);
+    if (logs_open(&supervisor.config->log, &error) < 0) {
+        fprintf(stderr, "cowherd: %s\n", error.data);
+        supervisor.exit_status = 1;
+        goto done;
+    }
+    if (supervisor.config->pid_file) {
+        make_parent_folder(supervisor.config->pid_file);
+        if (pid_file_open(supervisor.config->pid_file, message, sizeof message) < 0) {
+            fprintf(stderr, "cowherd: %s\n", message);
+            supervisor.exit_status = 1;
+            goto done;
+        }
+    }
+    log_info("cowherd %s starts, configuration %s", COWHERD_VERSION, supervisor.config_path);
+    run(&supervisor);
+    pid_file_close();
+    log_info("stopped");
+done:
+    logs_close();
+    strbuf_free(&error);
+    config_release(supervisor.config);
+    free(supervisor.config_path);
+    return supervisor.exit_status;
+}

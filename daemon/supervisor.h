@@ -1,0 +1,56 @@
+/*
+ * The supervisor: sequences configuration, listeners, pools, signals and the control socket. It never runs Ruby.
+ */
+#ifndef COWHERD_SUPERVISOR_H
+#define COWHERD_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "listener.h"
+#include "loop.h"
+#include "pool.h"
+#include "sampler.h"
+#include "ticket.h"
+
+struct control;
+
+enum supervisor_state { SUPERVISOR_STARTING, SUPERVISOR_RUNNING, SUPERVISOR_STOPPING };
+
+struct supervisor {
+    struct loop *loop;
+    enum supervisor_state state;
+    struct config *config; /* held: the newest that could be read */
+    char *config_path;
+    struct listener_set listeners;
+    struct pool **pools;
+    size_t pool_count;
+    struct control *control;
+    struct loop_source signals;
+    struct loop_timer tick;    /* once a second: counts what has no event of its own */
+    struct loop_timer changed; /* at the loop's next turn: a pool came up, failed or is gone */
+    struct sampler sampler;
+    struct ticket_list stop_tickets;
+    int64_t started_ns;
+    int exit_status;
+};
+
+/* Runs until stopped. The exit status: 0 stopped as asked, 1 could not start, 2 the configuration can't be used. */
+int supervisor_run(const char *config_path);
+
+/* Reads the configuration and reloads one pool (by name) or, with NULL, all. Settles the ticket. */
+void supervisor_reload(struct supervisor *supervisor, const char *pool, struct ticket *ticket);
+
+/* Gracefully, or at once. The ticket is settled when everything is gone. */
+void supervisor_stop(struct supervisor *supervisor, bool now, struct ticket *ticket);
+
+/* Opens the log files anew and hands the access log to all children. */
+void supervisor_reopen_logs(struct supervisor *supervisor);
+
+/* A pool came up, failed or is gone: looked at in the loop's next turn. */
+void supervisor_pool_changed(struct supervisor *supervisor);
+
+struct pool *supervisor_pool(const struct supervisor *supervisor, const char *name);
+
+#endif

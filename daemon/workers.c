@@ -1,0 +1,296 @@
+#include "workers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "obituary.h"
+#include "orphans.h"
+#include "pool.h"
+#include "supervisor.h"
+
+/* A worker that dies sooner than this after it was forked has died young. */
+#define YOUNG_NS CLOCK_NS_PER_S
+#define REFILL_PAUSE_NS (100 * CLOCK_NS_PER_MS)
+#define REFILL_PAUSE_MAX_NS (10 * CLOCK_NS_PER_S)
+
+static struct loop *loop_of(const struct generation *generation)
+{
+    return generation->pool->supervisor->loop;
+}
+
+static void describe_worker(void *data, const char *app, char *source, size_t size)
+{
+    struct worker *worker = data;
+    if (!app)
+        app = generation_app_name(worker->generation, atomic_load_explicit(&worker->slot->app, memory_order_relaxed));
+    snprintf(source, size, "%s/%u %ld%s%s", worker->generation->pool->name, worker->index, (long)worker->pid,
+             *app ? " " : "", app);
+}
+
+static void close_channel(struct worker *worker)
+{
+    if (worker->channel.fd < 0)
+        return;
+    loop_remove(loop_of(worker->generation), &worker->channel);
+    close(worker->channel.fd);
+    worker->channel.fd = -1;
+}
+
+unsigned workers_alive(const struct generation *generation)
+{
+    unsigned alive = 0;
+    for (uint32_t i = 0; i < generation->worker_slots; i++)
+        alive += generation->workers[i].in_use;
+    return alive;
+}
+
+static void refill_expired(void *data)
+{
+    struct generation *generation = data;
+    if (generation->state == GENERATION_SERVING && !workers_fill(generation))
+        log_warn("%s: generation %u: can't order a worker", generation->pool->name, generation->number);
+}
+
+/* At once for a worker that had lived; after a pause that doubles when one after the other dies young. */
+static void replace_worker(struct generation *generation, bool young)
+{
+    int64_t pause = 0;
+    if (young) {
+        unsigned doublings = generation->quick_deaths++;
+        pause = doublings > 7 ? REFILL_PAUSE_MAX_NS : REFILL_PAUSE_NS << doublings;
+        if (pause > REFILL_PAUSE_MAX_NS)
+            pause = REFILL_PAUSE_MAX_NS;
+        log_warnx("%s: workers die young: the next is forked in %lld ms", generation->pool->name,
+                  (long long)(pause / CLOCK_NS_PER_MS));
+    } else {
+        generation->quick_deaths = 0;
+    }
+    generation->refill.expired = refill_expired;
+    generation->refill.data = generation;
+    loop_timer_set(loop_of(generation), &generation->refill, clock_monotonic_ns() + pause);
+}
+
+/* The worker is no more; `status` is wait(2)'s, -1 when there never was a process. */
+static void bury(struct worker *worker, int status)
+{
+    struct generation *generation = worker->generation;
+    int64_t now = clock_monotonic_ns();
+    bool young = now - worker->started_ns < YOUNG_NS;
+    enum child_action action = child_step(&worker->state, CHILD_EXIT);
+
+    output_close(&worker->output);
+    close_channel(worker);
+    loop_timer_clear(loop_of(generation), &worker->deadline);
+    if (status >= 0)
+        obituary_worker(worker, status, now);
+    pool_account(generation->pool, worker->slot);
+    scoreboard_clear(worker->slot);
+    worker->in_use = false;
+    worker->pid = 0;
+
+    if (action == CHILD_DO_REPLACE && generation->state == GENERATION_STARTING) {
+        if (generation->error.length == 0)
+            strbuf_printf(&generation->error, "worker %u died before it was ready; the error log says more",
+                          worker->index);
+        generation_event(generation, GENERATION_FAIL, "a worker died while the generation came up");
+    } else if (action == CHILD_DO_REPLACE && generation->state == GENERATION_SERVING && generation->mold.pid) {
+        replace_worker(generation, young);
+    }
+    generation_check_empty(generation);
+}
+
+static void worker_step(struct worker *worker, enum child_event event, const char *reason)
+{
+    struct generation *generation = worker->generation;
+    int64_t now = clock_monotonic_ns();
+    switch (child_step(&worker->state, event)) {
+    case CHILD_DO_ANNOUNCE:
+        loop_timer_clear(loop_of(generation), &worker->deadline);
+        if (generation_count(generation, CHILD_SERVING) >= generation->settings->workers.max)
+            generation_event(generation, GENERATION_WORKERS_IN, NULL);
+        break;
+    case CHILD_DO_DRAIN: {
+        int64_t deadline = now + generation->settings->restart.drain_timeout_ns;
+        struct message order = { .type = MESSAGE_DRAIN,
+                                 .drain = { .deadline_ns = deadline, .take_backlog = generation->take_backlog } };
+        worker->told_to_go = reason;
+        atomic_store(&worker->slot->drain, 1);
+        if (worker->channel.fd < 0 || channel_send(worker->channel.fd, &order, NULL, 0) < 0)
+            log_warn("%s: worker %u can't be told to drain", generation->pool->name, worker->index);
+        /* A worker closes what is unfinished at its deadline; one that doesn't is killed a moment later. */
+        loop_timer_set(loop_of(generation), &worker->deadline, deadline + CLOCK_NS_PER_S);
+        break;
+    }
+    case CHILD_DO_KILL:
+        worker->told_to_go = reason;
+        loop_timer_clear(loop_of(generation), &worker->deadline);
+        if (worker->pid > 0)
+            kill(worker->pid, SIGKILL);
+        break;
+    default: break;
+    }
+}
+
+static void deadline_expired(void *data)
+{
+    struct worker *worker = data;
+    worker_step(worker, CHILD_DEADLINE,
+                worker->state == CHILD_STARTING ? "it was not ready within restart.ready_timeout"
+                                                : "it was not drained within restart.drain_timeout");
+}
+
+static void worker_message(struct worker *worker, const struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_READY: worker_step(worker, CHILD_READY, NULL); break;
+    case MESSAGE_MEASURED:
+        worker->memory = message->measured;
+        worker->measured_ns = clock_monotonic_ns();
+        break;
+    default:
+        log_warnx("%s: worker %u sent an unexpected message %s", worker->generation->pool->name, worker->index,
+                  message_name(message->type));
+        break;
+    }
+}
+
+static void worker_channel_ready(void *data, uint32_t events)
+{
+    (void)events;
+    struct worker *worker = data;
+    struct message message;
+    int descriptors[CHANNEL_DESCRIPTORS_MAX];
+    for (;;) {
+        int got = channel_receive(worker->channel.fd, &message, descriptors);
+        if (got > 0) {
+            worker_message(worker, &message);
+            if (worker->channel.fd < 0)
+                return;
+        } else if (got < 0 && errno == EBADMSG) {
+            log_warnx("%s: worker %u sent something that is no message", worker->generation->pool->name, worker->index);
+        } else {
+            /* End of file is the worker's death, which the reaping tells. */
+            if (got == 0 || errno != EAGAIN)
+                close_channel(worker);
+            return;
+        }
+    }
+}
+
+static struct worker *free_worker(struct generation *generation)
+{
+    for (uint32_t i = 0; i < generation->worker_slots; i++)
+        if (!generation->workers[i].in_use)
+            return &generation->workers[i];
+    errno = ENOSPC;
+    return NULL;
+}
+
+static bool order_worker(struct generation *generation)
+{
+    struct worker *worker = free_worker(generation);
+    int channel[2], pipe_ends[2];
+    if (!worker || channel_pair(channel) < 0)
+        return false;
+    if (pipe2(pipe_ends, O_CLOEXEC) < 0) {
+        close(channel[0]);
+        close(channel[1]);
+        return false;
+    }
+    /* Before the order: from then on the slot is the worker's to write. */
+    atomic_store(&worker->slot->state, SLOT_STARTING);
+    atomic_store(&worker->slot->app, SCOREBOARD_NO_APP);
+    atomic_store(&worker->slot->generation, generation->number);
+    atomic_store(&worker->slot->number, worker->index);
+    struct message order = { .type = MESSAGE_FORK, .fork = { .slot = worker->index } };
+    int sent = channel_send(generation->mold.channel.fd, &order, (int[]){ channel[1], pipe_ends[1] }, 2);
+    int error = errno;
+    close(channel[1]);
+    close(pipe_ends[1]);
+    worker->channel = (struct loop_source){ .fd = channel[0], .ready = worker_channel_ready, .data = worker };
+    if (sent < 0 || loop_add(loop_of(generation), &worker->channel, EPOLLIN) < 0) {
+        error = sent < 0 ? error : errno;
+        close(channel[0]);
+        close(pipe_ends[0]);
+        worker->channel.fd = -1;
+        scoreboard_clear(worker->slot);
+        errno = error;
+        return false;
+    }
+    worker->in_use = true;
+    worker->state = CHILD_STARTING;
+    worker->pid = 0;
+    worker->told_to_go = NULL;
+    worker->memory = (struct memory_figures){ 0 };
+    worker->measured_ns = 0;
+    worker->started_ns = clock_monotonic_ns();
+    if (output_open(&worker->output, loop_of(generation), pipe_ends[0], describe_worker, worker) < 0)
+        log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
+    worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
+    loop_timer_set(loop_of(generation), &worker->deadline,
+                   worker->started_ns + generation->settings->restart.ready_timeout_ns);
+    return true;
+}
+
+bool workers_fill(struct generation *generation)
+{
+    unsigned present = generation_count(generation, CHILD_STARTING) + generation_count(generation, CHILD_SERVING);
+    for (; present < generation->settings->workers.max; present++)
+        if (!order_worker(generation))
+            return false;
+    return true;
+}
+
+void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error)
+{
+    if (slot >= generation->worker_slots || !generation->workers[slot].in_use || generation->workers[slot].pid) {
+        log_warnx("%s: the mold of generation %u answered for a worker that was not ordered", generation->pool->name,
+                  generation->number);
+        return;
+    }
+    struct worker *worker = &generation->workers[slot];
+    int status;
+    if (pid <= 0) {
+        errno = error;
+        log_warn("%s: the mold of generation %u can't fork", generation->pool->name, generation->number);
+        bury(worker, -1);
+        return;
+    }
+    worker->pid = pid;
+    if (orphans_take(pid, &status))
+        bury(worker, status);
+    else if (worker->state == CHILD_KILLED)
+        kill(pid, SIGKILL);
+}
+
+void workers_tell(struct generation *generation, enum child_event event, const char *reason)
+{
+    for (uint32_t i = 0; i < generation->worker_slots; i++)
+        if (generation->workers[i].in_use)
+            worker_step(&generation->workers[i], event, reason);
+}
+
+bool workers_reaped(struct generation *generation, pid_t pid, int status)
+{
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        struct worker *worker = &generation->workers[i];
+        if (!worker->in_use || worker->pid != pid)
+            continue;
+        bury(worker, status);
+        return true;
+    }
+    return false;
+}
+
+void workers_forget_ordered(struct generation *generation)
+{
+    for (uint32_t i = 0; i < generation->worker_slots; i++)
+        if (generation->workers[i].in_use && generation->workers[i].pid == 0)
+            bury(&generation->workers[i], -1);
+}

@@ -1,0 +1,28 @@
+/* The workers of one generation, from the order to fork them to their obituary. For generation.c. */
+#ifndef COWHERD_WORKERS_H
+#define COWHERD_WORKERS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "channel.h"
+#include "generation.h"
+
+/* Orders as many workers as are missing to the number wanted. false when one could not be ordered (errno). */
+bool workers_fill(struct generation *generation);
+
+/* The mold's answer to an order. */
+void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error);
+
+/* Drain or kill them all. */
+void workers_tell(struct generation *generation, enum child_event event, const char *reason);
+
+/* A reaped process: true when it was a worker of this generation. */
+bool workers_reaped(struct generation *generation, pid_t pid, int status);
+
+/* The mold is gone: workers that it was asked for and never told about will not come. */
+void workers_forget_ordered(struct generation *generation);
+
+unsigned workers_alive(const struct generation *generation);
+
+#endif
