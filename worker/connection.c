@@ -101,6 +101,17 @@ void connection_save(struct connection_table *table, struct connection *connecti
     table->saved_bytes += length;
 }
 
+void connection_hurry(struct connection_table *table, enum connection_wait wait, int64_t timeout_ns, int64_t now_ns)
+{
+    int64_t deadline_ns = now_ns + timeout_ns;
+
+    if (table->timeouts_ns[wait] == 0 || table->timeouts_ns[wait] > timeout_ns)
+        table->timeouts_ns[wait] = timeout_ns;
+    for (struct connection *at = table->waiting[wait].first; at != NULL; at = at->next)
+        if (at->deadline_ns == 0 || at->deadline_ns > deadline_ns)
+            at->deadline_ns = deadline_ns;
+}
+
 int64_t connection_next_deadline(const struct connection_table *table)
 {
     int64_t earliest_ns = 0;

@@ -62,6 +62,9 @@ void connection_release(struct connection_table *table);
 bool connection_await(struct connection_table *table, struct connection *connection, enum connection_wait wait,
                       int64_t now_ns);
 
+/* Whoever waits for `wait`, now or later, has at most `timeout_ns` from now on. */
+void connection_hurry(struct connection_table *table, enum connection_wait wait, int64_t timeout_ns, int64_t now_ns);
+
 /* It no longer waits: its next waiting starts a new deadline. */
 void connection_take(struct connection_table *table, struct connection *connection);
 

@@ -16,6 +16,7 @@
 #define SAVED_MAX (16 * 1024 * 1024) /* for unfinished requests, all connections together */
 #define DESCRIPTORS_SPARED 64        /* for everything that is not a connection */
 #define CONNECTIONS_MAX 65536
+#define DRAIN_HEAD_NS CLOCK_NS_PER_S /* what an unfinished head has left when the worker is to leave */
 
 static void close_late(struct intake *intake, struct connection *connection)
 {
@@ -234,6 +235,7 @@ void intake_drain(struct intake *intake)
     intake->draining = true;
     while ((idle = intake->connections.waiting[WAIT_IDLE].first) != NULL)
         intake_receive(intake, idle); /* it never stays idle while we drain */
+    connection_hurry(&intake->connections, WAIT_HEAD, DRAIN_HEAD_NS, intake->now_ns);
 }
 
 static unsigned connection_limit(void)

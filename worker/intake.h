@@ -41,7 +41,10 @@ void intake_receive(struct intake *intake, struct connection *connection);
 /* Ends the waiting of connections whose deadline has come. */
 void intake_expire(struct intake *intake);
 
-/* From now on no connection is kept. Those that idle are served a last time when a request waits there, or closed. */
+/*
+ * From now on no connection is kept. Those that idle are served a last time when a request waits there, or closed;
+ * unfinished heads are waited for briefly.
+ */
 void intake_drain(struct intake *intake);
 
 #endif
