@@ -1,0 +1,395 @@
+# cowherd. 'make help' lists what can be made.
+
+VERSION := 0.1.0
+
+B      ?= build
+PREFIX ?= /usr/local
+CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CFLAGS ?= -O2 -g
+
+PYTHON ?= /usr/bin/python3
+export PYTHON
+
+# A source tree of mruby in place of the pinned one; a build configuration in place of the project's.
+# make MRUBY_SRC=DIR, make MRUBY_CONFIG=FILE
+MRUBY_CONFIG ?= gems/build_config.rb
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+Q := $(if $(V),,@)
+
+# --- What the programs are made of -----------------------------------------------------------------------------------
+
+# Code that both programs link. It knows libc alone.
+BASE := \
+	daemon/base/channel \
+	daemon/base/clock \
+	daemon/base/fcgi_record \
+	daemon/base/json \
+	daemon/base/log \
+	daemon/base/memory_meter \
+	daemon/base/scoreboard \
+	daemon/base/strbuf \
+	daemon/base/xalloc
+
+CONFIG := \
+	config/bind \
+	config/bind_list \
+	config/bind_scalar \
+	config/config \
+	config/config_check \
+	config/config_files \
+	config/config_print \
+	config/diagnostics \
+	config/names \
+	config/nearest \
+	config/settings \
+	config/values \
+	config/yaml_tree
+
+DAEMON := \
+	daemon/check_command \
+	daemon/control \
+	daemon/control_client \
+	daemon/front_command \
+	daemon/front_nginx \
+	daemon/generation \
+	daemon/lifecycle \
+	daemon/listener \
+	daemon/logs \
+	daemon/loop \
+	daemon/main \
+	daemon/obituary \
+	daemon/orphans \
+	daemon/output \
+	daemon/pid_file \
+	daemon/pool \
+	daemon/request_command \
+	daemon/request_exchange \
+	daemon/sampler \
+	daemon/spawn_mold \
+	daemon/status \
+	daemon/supervisor \
+	daemon/ticket \
+	daemon/workers
+
+WORKER := \
+	worker/access_log \
+	worker/allow \
+	worker/answer \
+	worker/app \
+	worker/connection \
+	worker/dispatch \
+	worker/fcgi \
+	worker/fork_worker \
+	worker/gate \
+	worker/intake \
+	worker/main \
+	worker/mold \
+	worker/privileges \
+	worker/rack \
+	worker/rack_body \
+	worker/rack_env \
+	worker/rack_errors \
+	worker/rack_failure \
+	worker/rack_input \
+	worker/rack_response \
+	worker/rack_stream \
+	worker/record_walker \
+	worker/server \
+	worker/title \
+	worker/vhost \
+	worker/vm \
+	worker/vm_random
+
+COWHERD_OBJECTS := $(BASE) $(CONFIG) $(DAEMON)
+MOLD_OBJECTS    := $(BASE) $(CONFIG) $(WORKER)
+
+# --- Compiling -------------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla $(if $(filter true,$(CI)),-Werror)
+FORTIFY  := $(if $(SANITIZE)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN   := -fstack-protector-strong -fPIE $(FORTIFY)
+CHECKED  := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+ALL_CPPFLAGS := -D_GNU_SOURCE -DCOWHERD_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# -fno-lto: calls that the linker wraps would be resolved before it sees them, and the frozen heap would lose objects.
+ALL_CFLAGS   := -std=gnu11 $(CFLAGS) -fno-lto $(HARDEN) $(CHECKED) $(WARNINGS)
+ALL_LDFLAGS  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--fatal-warnings $(CHECKED) $(LDFLAGS)
+
+# Who may include whom: a header out of bounds is not found.
+INCLUDE_base   := -Idaemon/base
+INCLUDE_config := $(INCLUDE_base) -Iconfig
+INCLUDE_daemon := $(INCLUDE_config) -Idaemon
+INCLUDE_worker := $(INCLUDE_config) -Iworker @$(B)/mruby/cflags
+
+LIBS_yaml  := -lyaml
+LIBS_bsd   := -lbsd
+LIBS_fcgi  := -lfcgi
+LIBS_mruby := @$(B)/mruby/ldflags
+
+objects = $(patsubst %,$(B)/obj/%.o,$(1))
+
+define compile
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC    $<")
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(1) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+endef
+
+define link
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LINK  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(1)
+endef
+
+all: $(B)/cowherd $(B)/cowherd-mold
+
+$(B)/cowherd: $(call objects,$(COWHERD_OBJECTS))
+	$(call link,$(LIBS_yaml) $(LIBS_bsd))
+
+$(B)/cowherd-mold: $(call objects,$(MOLD_OBJECTS)) $(B)/mruby/built
+	$(call link,$(LIBS_mruby) $(LIBS_fcgi) $(LIBS_yaml) $(LIBS_bsd))
+
+$(B)/obj/daemon/base/%.o: daemon/base/%.c $(B)/flags
+	$(call compile,$(INCLUDE_base))
+
+$(B)/obj/config/%.o: config/%.c $(B)/flags
+	$(call compile,$(INCLUDE_config))
+
+$(B)/obj/daemon/%.o: daemon/%.c $(B)/flags
+	$(call compile,$(INCLUDE_daemon))
+
+$(B)/obj/worker/%.o: worker/%.c $(B)/flags $(B)/mruby/cflags
+	$(call compile,$(INCLUDE_worker))
+
+# Changes only when the flags do, so that objects are compiled again when they have to be.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC)' '$(subst ','\'',$(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || \
+		printf '%s\n' '$(CC)' '$(subst ','\'',$(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' >$@
+
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
+
+# --- mruby -----------------------------------------------------------------------------------------------------------
+
+ifeq ($(origin MRUBY_SRC),undefined)
+MRUBY_TREE   := build/mruby/src
+MRUBY_SOURCE := build/mruby/fetched
+else
+MRUBY_TREE   := $(MRUBY_SRC)
+MRUBY_SOURCE := $(shell find $(MRUBY_SRC) \( -name build -o -name bin -o -name .git \) -prune -o -type f -print)
+endif
+MRUBY_INPUTS := $(MRUBY_CONFIG) $(shell find gems -type f ! -name '*.md')
+
+mruby: $(B)/mruby/built
+
+build/mruby/fetched: gems/fetch-mruby
+	$(Q)DEBIAN_MIRROR='$(DEBIAN_MIRROR)' gems/fetch-mruby build/mruby
+	@touch $@
+
+# Changes when another tree or configuration is named.
+$(B)/mruby/chosen: FORCE
+	@mkdir -p $(@D)
+	@echo '$(MRUBY_TREE) $(MRUBY_CONFIG) $(CC)' | cmp -s - $@ || echo '$(MRUBY_TREE) $(MRUBY_CONFIG) $(CC)' >$@
+
+$(B)/mruby/built: $(MRUBY_SOURCE) $(MRUBY_INPUTS) $(B)/mruby/chosen
+	$(Q)CC='$(CC)' COWHERD_SANITIZE=$(if $(SANITIZE),address) COWHERD_MRBC='$(CURDIR)/build/mruby/host/bin/mrbc' \
+		gems/build-mruby $(MRUBY_TREE) $(MRUBY_CONFIG) $(B)/mruby
+	@touch $@
+
+# Written by the build, and only when they differ.
+$(B)/mruby/cflags $(B)/mruby/ldflags: $(B)/mruby/built
+	@:
+
+# The tests of mruby and of its gems, those in gems/ too, in one program.
+mruby-test: $(B)/mruby/tests
+
+$(B)/mruby/tests: $(B)/mruby/built
+	$(Q)CC='$(CC)' COWHERD_RAKE_TASK=test:build gems/build-mruby $(MRUBY_TREE) $(MRUBY_CONFIG) $(B)/mruby
+	@touch $@
+
+# --- Tests -----------------------------------------------------------------------------------------------------------
+
+# $(call unit_test,NAME,OBJECTS,LIBRARIES): test/unit/test_NAME.c with exactly these objects and, beside cmocka, these
+# libraries (yaml bsd fcgi mruby). What is not named does not link. base/ is short for daemon/base/.
+define unit_test
+UNIT_TESTS += $(B)/test/test_$(1)
+$(B)/obj/test/unit/test_$(1).o: INCLUDES := $(call unit_includes,$(2))
+$(B)/obj/test/unit/test_$(1).o: $(if $(filter worker/%,$(2)),$(B)/mruby/cflags)
+$(B)/test/test_$(1): LIBRARIES := $(foreach library,$(3),$(LIBS_$(library)))
+$(B)/test/test_$(1): $(B)/obj/test/unit/test_$(1).o $(call objects,$(patsubst base/%,daemon/base/%,$(2))) \
+	$(if $(filter mruby,$(3)),$(B)/mruby/built)
+endef
+unit_includes = $(if $(filter worker/%,$(1)),$(INCLUDE_worker),$(if $(filter daemon/%,$(1)),$(INCLUDE_daemon),$(if \
+	$(filter config/%,$(1)),$(INCLUDE_config),$(INCLUDE_base))))
+
+# What xalloc needs, and with it nearly everything.
+CORE := base/clock base/log base/strbuf base/xalloc
+
+# What serves a Rack app, without what carries the request.
+RACK := worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
+	worker/rack_input worker/rack_response worker/rack_stream worker/vm worker/vm_random $(CORE)
+
+# The worker's loop, without the app that it serves.
+LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
+	worker/intake worker/record_walker worker/server worker/title worker/vhost
+
+UNIT_TESTS :=
+$(eval $(call unit_test,access_log,worker/access_log base/json $(CORE)))
+$(eval $(call unit_test,allow,worker/allow $(CORE)))
+$(eval $(call unit_test,app,worker/app $(RACK),mruby))
+$(eval $(call unit_test,answer,worker/answer $(CORE)))
+$(eval $(call unit_test,channel,base/channel $(CORE)))
+$(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
+$(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
+$(eval $(call unit_test,fcgi,worker/fcgi worker/gate worker/record_walker base/fcgi_record $(CORE),fcgi))
+$(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
+$(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
+$(eval $(call unit_test,json,base/json $(CORE)))
+$(eval $(call unit_test,lifecycle,daemon/lifecycle))
+$(eval $(call unit_test,log,$(CORE)))
+$(eval $(call unit_test,loop,daemon/loop $(CORE)))
+$(eval $(call unit_test,memory_meter,base/memory_meter $(CORE)))
+$(eval $(call unit_test,names,config/names config/values $(CORE)))
+$(eval $(call unit_test,nearest,config/nearest))
+$(eval $(call unit_test,rack,$(RACK),mruby))
+$(eval $(call unit_test,rack_body,$(RACK),mruby))
+$(eval $(call unit_test,rack_env,$(RACK),mruby))
+$(eval $(call unit_test,rack_input,$(RACK),mruby))
+$(eval $(call unit_test,rack_response,$(RACK),mruby))
+$(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
+$(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
+$(eval $(call unit_test,server,$(LOOP) $(patsubst daemon/%,%,$(BASE)),fcgi bsd))
+$(eval $(call unit_test,strbuf,$(CORE)))
+$(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
+$(eval $(call unit_test,values,config/values $(CORE)))
+$(eval $(call unit_test,vhost,worker/vhost))
+$(eval $(call unit_test,vm,worker/vm worker/vm_random $(CORE),mruby))
+
+$(UNIT_TESTS):
+	$(call link,$(LIBRARIES) -lcmocka)
+
+$(B)/obj/test/unit/%.o: test/unit/%.c $(B)/flags
+	$(call compile,$(INCLUDES))
+
+# What is no longer in the list must not run any more.
+unit-tests: $(UNIT_TESTS)
+	@rm -f $(filter-out $(UNIT_TESTS),$(wildcard $(B)/test/test_*))
+
+check: unit-tests all
+	test/run $(B) unit config
+
+test: deps
+	@$(MAKE) --no-print-directory unit-tests mruby-test all
+	test/run $(B) unit gems config system
+
+# Everything again with AddressSanitizer (libmruby too) and UndefinedBehaviorSanitizer (the project's own code).
+asan: mruby
+	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests all
+	test/run build/asan unit config system
+
+# Everything that a client can send, against the gate, the record walker and libfcgi. Needs clang and its libFuzzer
+# (Debian: clang, libclang-rt-14-dev or the like).
+FUZZ_SECONDS ?= 60
+
+fuzz:
+	@mkdir -p $(B)/fuzz/corpus
+	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Idaemon/base -Iworker -o $(B)/fuzz/fuzz_gate \
+		test/fuzz/fuzz_gate.c worker/gate.c worker/fcgi.c worker/record_walker.c \
+		$(patsubst %,daemon/%.c,$(CORE)) daemon/base/fcgi_record.c -lfcgi
+	$(B)/fuzz/fuzz_gate -max_len=4096 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	packaging/examples/demo
+
+# --- Benchmark -------------------------------------------------------------------------------------------------------
+
+BENCH := $(B)/bench/bench_rack $(B)/bench/fcgi_load $(B)/bench/textbook $(B)/bench/worker_loop
+WORKER_LOOP := test/bench/worker_loop $(LOOP) $(BASE)
+
+$(B)/bench/fcgi_load: $(call objects,test/bench/fcgi_load test/bench/exchange)
+	$(call link,)
+
+$(B)/bench/textbook: $(call objects,test/bench/textbook)
+	$(call link,$(LIBS_fcgi))
+
+$(B)/bench/worker_loop: $(call objects,$(WORKER_LOOP))
+	$(call link,$(LIBS_fcgi) $(LIBS_bsd))
+
+$(B)/bench/bench_rack: $(call objects,test/bench/bench_rack worker/vhost $(patsubst base/%,daemon/base/%,$(RACK))) \
+	$(B)/mruby/built
+	$(call link,$(LIBS_mruby))
+
+$(B)/obj/test/bench/worker_loop.o $(B)/obj/test/bench/bench_rack.o: $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags \
+	$(B)/mruby/cflags
+	$(call compile,$(INCLUDE_worker))
+
+$(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags
+	$(call compile,)
+
+bench:
+	@packaging/install-deps build bench
+	@$(MAKE) --no-print-directory all $(BENCH)
+	test/bench/run --build $(B)
+
+# --- Source checks ---------------------------------------------------------------------------------------------------
+
+C_FILES := $(shell find daemon config worker test gems -name '*.[ch]')
+
+# A source that no program has is dead, or forgotten.
+SOURCES  := $(basename $(wildcard daemon/base/*.c config/*.c daemon/*.c worker/*.c))
+UNLISTED := $(filter-out $(COWHERD_OBJECTS) $(MOLD_OBJECTS),$(SOURCES)) \
+	$(filter-out $(UNIT_TESTS:$(B)/%=%),$(patsubst test/unit/%.c,test/%,$(wildcard test/unit/test_*.c)))
+
+lint:
+	@echo 'clang-format, cppcheck, includes'
+	@clang-format --dry-run -Werror $(C_FILES)
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --suppress=legacyUninitvar -D_GNU_SOURCE -D__linux__ -DCOWHERD_VERSION='"$(VERSION)"' \
+		$(INCLUDE_daemon) -Iworker daemon config worker
+	@test/includes
+	@$(if $(strip $(UNLISTED)),echo 'in no list of the Makefile: $(strip $(UNLISTED))' && false)
+
+compile_commands.json: $(B)/mruby/cflags FORCE
+	@$(MAKE) --no-print-directory --dry-run --always-make V=1 all unit-tests 2>/dev/null | \
+		ruby -rjson -e 'puts JSON.pretty_generate(STDIN.grep(/ -c -o \S+ \S+\.c$$/) { |line| \
+			{ directory: Dir.pwd, file: line.split.last, command: line.chomp } })' >$@
+
+# --- Packages, installation, cleaning --------------------------------------------------------------------------------
+
+deps:
+	@packaging/install-deps build test
+
+DESTINATION = $(DESTDIR)$(PREFIX)
+
+install: all
+	install -D -m 755 $(B)/cowherd $(DESTINATION)/sbin/cowherd
+	install -D -m 755 $(B)/cowherd-mold $(DESTINATION)/libexec/cowherd/cowherd-mold
+	install -D -m 644 config/cowherd.yml.example $(DESTINATION)/share/doc/cowherd/cowherd.yml.example
+	install -D -m 644 README.md $(DESTINATION)/share/doc/cowherd/README.md
+	install -D -m 644 LICENSE $(DESTINATION)/share/doc/cowherd/LICENSE
+
+# Leaves mruby, which takes a minute or two to build.
+clean:
+	rm -rf $(B)/cowherd $(B)/cowherd-mold $(B)/flags $(B)/obj $(B)/test $(B)/bench build/asan compile_commands.json
+
+distclean: clean
+	rm -rf build
+
+help:
+	@echo 'make            both programs, below build/'
+	@echo 'make deps       installs the Debian packages that are missing (with sudo when not root)'
+	@echo 'make mruby      fetches and builds mruby; MRUBY_SRC=DIR, MRUBY_CONFIG=FILE, DEBIAN_MIRROR=URL'
+	@echo 'make demo       two example apps behind nginx on 127.0.0.1:8080; ONCE=1 ends by itself'
+	@echo 'make test       everything; make check: without the system tests; make asan: with sanitizers'
+	@echo 'make fuzz       FUZZ_SECONDS=60; what clients can send, against gate and libfcgi (needs clang)'
+	@echo 'make bench      measures against php-fpm and a textbook responder'
+	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
+	@echo 'make lint       clang-format, cppcheck, who includes whom'
+	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make compile_commands.json, clean, distclean'
+
+.PHONY: all asan bench check clean demo deps distclean fuzz help install lint mruby mruby-test test unit-tests FORCE
+FORCE:
