@@ -1,0 +1,200 @@
+"""What an operator types: exit statuses, tables, messages."""
+
+import re
+
+import pytest
+
+import fastcgi
+
+HELLO = """
+run ->(env) {
+  [200, { "content-type" => "text/plain", "x-host" => env["HTTP_HOST"].to_s },
+   ["hello #{env["REQUEST_METHOD"]} #{env["QUERY_STRING"]} #{env["rack.input"].read}"]]
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def herd(module_cowherd):
+    module_cowherd.app(HELLO, host="a.test")
+    module_cowherd.app("run ->(env) { raise 'x' }", host="raise.test")
+    return module_cowherd.start()
+
+
+# -- usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["--nonsense"],
+        ["status", "--nonsense"],
+        ["run", "extra"],
+        ["request"],
+        ["request", "/only-one"],
+        ["check", "-c"],
+        ["front"],
+        ["front", "iis"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_said_on_standard_error_with_status_2(herd, arguments):
+    result = herd.command(*arguments, file=False)
+    assert result.returncode == 2
+    assert result.stdout == "" and result.stderr.strip()
+
+
+def test_help_and_version_go_to_standard_output(herd):
+    for argument in ("--help", "-h"):
+        result = herd.command(argument, file=False)
+        assert result.returncode == 0 and result.stderr == ""
+        for name in ("run", "check", "reload", "stop", "status", "request", "front"):
+            assert name in result.stdout
+    result = herd.command("--version", file=False)
+    assert result.returncode == 0 and re.search(r"\d+\.\d+", result.stdout)
+
+
+@pytest.mark.parametrize("name", ["status", "reload", "stop", "reopen"])
+def test_without_a_supervisor_commands_fail_with_status_1(cowherd, name):
+    cowherd.app(HELLO)
+    cowherd.write_configuration()
+    result = cowherd.command(name)
+    assert result.returncode == 1
+    assert str(cowherd.directory / "control.sock") in result.stderr
+
+
+@pytest.mark.parametrize("name", ["run", "check", "status", "reload", "front nginx"])
+def test_a_configuration_that_is_missing_or_wrong_is_status_2(cowherd, name):
+    result = cowherd.command(*name.split())
+    assert result.returncode == 2 and str(cowherd.file) in result.stderr
+    cowherd.file.write_text("pools:\n  web:\n    listen: x.sock\n    workrs: 2\n    umask: [1]\n")
+    result = cowherd.command(*name.split())
+    assert result.returncode == 2
+    if name in ("run", "check"):
+        assert "%s:4:5:" % cowherd.file in result.stderr and "workers" in result.stderr
+        assert "%s:5:12:" % cowherd.file in result.stderr, "all errors at once"
+
+
+def test_commands_find_the_control_socket_by_s(herd):
+    result = herd.command("status", "-s", herd.directory / "control.sock", file=False)
+    assert result.returncode == 0 and "web" in result.stdout
+
+
+# -- check
+
+
+def test_check_accepts_a_good_configuration_without_starting_anything(cowherd):
+    cowherd.app(HELLO)
+    cowherd.write_configuration()
+    result = cowherd.command("check")
+    assert result.returncode == 0, result.stderr
+    assert not (cowherd.directory / "web.sock").exists() and not (cowherd.directory / "control.sock").exists()
+
+
+def test_check_does_not_run_the_app(cowherd):
+    trace = cowherd.directory / "trace"
+    cowherd.app('File.open("%s", "w") { |f| f.write "x" }\n%s' % (trace, HELLO))
+    cowherd.write_configuration()
+    assert cowherd.command("check").returncode == 0
+    assert not trace.exists()
+
+
+def test_check_v_prints_a_configuration_that_checks_and_prints_the_same(cowherd):
+    cowherd.configure(env={"A": "b: c # d", "TZ": "Asia/Tokyo"}, limits={"body": "1MiB"})
+    cowherd.configure(timeouts={"request": "90s", "hard": "2m"})
+    cowherd.app(HELLO, host="*.example.org")
+    cowherd.write_configuration()
+    first = cowherd.command("check", "-v")
+    assert first.returncode == 0, first.stderr
+    assert "workers" in first.stdout and "*.example.org" in first.stdout
+    again = cowherd.write("again.yml", first.stdout)
+    second = cowherd.command("check", "-v", "-c", again, file=False)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout == first.stdout
+    cowherd.start(configuration=first.stdout)
+    assert cowherd.request(host="x.example.org").status == 200
+
+
+def test_check_says_what_is_not_yet_effective_and_succeeds(cowherd):
+    cowherd.configure(recycle={"age": "1h"})
+    cowherd.app(HELLO)
+    cowherd.write_configuration()
+    result = cowherd.command("check")
+    assert result.returncode == 0
+    said = result.stdout + result.stderr
+    assert re.search(r"%s:\d+:\d+: .*age.*not yet effective" % re.escape(str(cowherd.file)), said), said
+
+
+# -- request
+
+
+def test_request_prints_status_headers_and_body(herd):
+    result = herd.command("request", "-H", "Host: a.test", herd.address(), "/x?q=1", file=False)
+    assert result.returncode == 0, result.stderr
+    head, _, body = result.stdout.replace("\r\n", "\n").partition("\n\n")
+    assert head.split("\n")[0].startswith("Status: 200")
+    assert "content-type: text/plain" in head.lower() and "x-host: a.test" in head.lower()
+    assert body == "hello GET q=1 "
+
+
+def test_request_takes_a_method_and_several_headers(herd):
+    options = ["-X", "PUT", "-H", "Host: a.test", "-H", "X-Other: 1"]
+    result = herd.command("request", *options, herd.address(), "/", file=False)
+    assert result.returncode == 0 and "hello PUT" in result.stdout
+
+
+def test_request_succeeds_with_any_complete_response(herd):
+    for host, status in (("raise.test", 500), ("unknown.test", 404)):
+        result = herd.command("request", "-H", "Host: " + host, herd.address(), "/", file=False)
+        assert result.returncode == 0 and "Status: %d" % status in result.stdout
+
+
+def test_request_fails_where_nobody_listens(herd):
+    result = herd.command("request", herd.directory / "nobody.sock", "/", file=False)
+    assert result.returncode == 1 and "nobody.sock" in result.stderr
+
+
+# -- status
+
+
+def test_status_prints_a_row_for_each_worker(herd):
+    for _ in range(3):
+        herd.request(host="a.test")
+    herd.wait_until(lambda: all(worker["memory"]["rss"] for worker in herd.workers()))
+    result = herd.command("status")
+    assert result.returncode == 0
+    lines = result.stdout.split("\n")
+    number = next(n for n, line in enumerate(lines) if line.split()[:1] == ["PID"])
+    assert re.search(r"\bPID\s+GEN\s+STATE\s+REQUESTS\s+RSS\s+SHARED.*\s+PRIVATE", lines[number])
+    cells = [line.split() for line in lines[number + 1 :]]
+    rows = {int(fields[0]): fields for fields in cells if fields and fields[0].isdigit()}
+    for worker in herd.workers():
+        row = rows[worker["pid"]]
+        assert row[1] == "1" and row[2] == worker["state"] and row[3] == str(worker["requests"])
+        assert re.search(r"\( *\d+%\)", " ".join(row))
+
+
+def test_status_json_has_the_same_keys_on_every_call(herd):
+    first, second = herd.status(), herd.status()
+    assert [list(pool) for pool in first["pools"]] == [list(pool) for pool in second["pools"]]
+    assert first["supervisor"]["pid"] == second["supervisor"]["pid"] == herd.process.pid
+
+
+def test_clients_of_the_control_socket_that_say_nothing_or_nonsense_harm_nobody(herd):
+    silent = [fastcgi.open_socket(herd.directory / "control.sock", 5) for _ in range(20)]
+    nonsense = [b"nonsense\n", b"\0\n", b"x" * 100000, b"status json extra words here and more\n", b"\n"]
+    for sock, text in zip(silent, nonsense):
+        try:
+            sock.sendall(text)
+        except OSError:
+            pass
+    assert herd.command("status").returncode == 0
+    assert herd.request(host="a.test").status == 200
+    for sock in silent:
+        sock.close()
+
+
+def test_the_control_socket_is_for_its_owner_alone(herd):
+    assert (herd.directory / "control.sock").stat().st_mode & 0o077 == 0

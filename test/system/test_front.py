@@ -1,0 +1,177 @@
+"""What `cowherd front nginx` prints: taken by nginx -t, and static files served by nginx itself."""
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from herd import BUILD, free_port, wait_until
+
+NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+
+MAIN = """
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/nginx.log;
+{user}
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/t1; fastcgi_temp_path {directory}/t2; proxy_temp_path {directory}/t3;
+    uwsgi_temp_path {directory}/t4; scgi_temp_path {directory}/t5;
+    include {directory}/snippet.conf;
+}}
+"""
+
+
+@pytest.fixture
+def front(tmp_path):
+    def make(configuration, *arguments):
+        file = tmp_path / "cowherd.yml"
+        file.write_text(configuration.replace("DIRECTORY", str(tmp_path)))
+        line = [str(BUILD / "cowherd"), "front", *(arguments or ["nginx"]), "-c", str(file)]
+        return subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20)
+
+    return make
+
+
+def nginx_command(directory, snippet):
+    (directory / "snippet.conf").write_text(snippet)
+    user = "user root;" if os.geteuid() == 0 else ""
+    (directory / "nginx.conf").write_text(MAIN.format(directory=directory, user=user))
+    return [NGINX, "-p", str(directory), "-c", str(directory / "nginx.conf"), "-e", str(directory / "nginx.log")]
+
+
+def assert_taken(directory, snippet):
+    # Port 80 may be another's, or need root: the test binds nothing that is in use.
+    snippet = snippet.replace("listen 80", "listen 127.0.0.1:%d" % free_port())
+    checked = subprocess.run(nginx_command(directory, snippet) + ["-t"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+    assert checked.returncode == 0 and "warn" not in checked.stdout, checked.stdout + snippet
+
+
+EVERYTHING = """
+pools:
+  web:
+    listen: [systemd:web, "127.0.0.1:9000", "DIRECTORY/web.sock"]
+    limits: {body: 64MiB}
+    timeouts: {request: 10s, hard: 12500ms}
+    apps:
+      - {host: a.test, root: DIRECTORY/a, rack: config.ru}
+      - {host: a.test, path: /in, root: DIRECTORY/b, rack: config.ru}
+      - {host: a.test, path: /in/ner, root: DIRECTORY/c, rack: config.ru}
+      - {host: "*.wild.test", root: "DIRECTORY/with space \\"and\\" quotes;{}", rack: config.ru}
+  other:
+    listen: "[::]:9001"
+    socket: {allow: ["::1"]}
+    limits: {body: 1000}
+    timeouts: {request: 0, hard: 0}
+    apps:
+      - {host: a.test, path: /other, root: DIRECTORY/d, rack: config.ru}
+      - {host: "*", path: /only, root: DIRECTORY/e, rack: config.ru}
+"""
+
+
+@needs_nginx
+def test_nginx_takes_it(front, tmp_path):
+    result = front(EVERYTHING)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert_taken(tmp_path, result.stdout)
+    text = result.stdout
+    assert text.count("server {") == 3
+    assert 'fastcgi_pass "unix:%s/web.sock";' % tmp_path in text and "fastcgi_pass [::1]:9001;" in text
+    assert "127.0.0.1:9000" not in text, "a socket of the file system comes first"
+    assert text.count("client_max_body_size 64m;") == 2 and text.count("client_max_body_size 1000;") == 1
+    assert "fastcgi_read_timeout 18s;" in text, "longer than the hard time-out"
+    for line in ("fastcgi_request_buffering on;", "fastcgi_keep_conn off;", 'fastcgi_param HTTP_PROXY "";'):
+        assert text.count(line) == 3
+    assert text.index('"/in/ner/"') < text.index('"/in/"')
+
+
+@needs_nginx
+def test_one_pool_alone(front, tmp_path):
+    result = front(EVERYTHING, "nginx", "other")
+    assert result.returncode == 0
+    assert_taken(tmp_path, result.stdout)
+    assert result.stdout.count("server {") == 2 and "web.sock" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [(["iis"], "not known: iis; known: nginx"), (["nginx", "nobody"], 'there is no pool "nobody"')],
+)
+def test_what_is_not_known_is_status_2(front, arguments, said):
+    result = front(EVERYTHING, *arguments)
+    assert result.returncode == 2 and result.stdout == "" and said in result.stderr
+
+
+@pytest.mark.parametrize(
+    "listen, root, said",
+    [
+        ("systemd:web", "DIRECTORY/a", "none of its listeners has an address"),
+        ("DIRECTORY/s", "DIRECTORY/$host", "nginx can't express"),
+        ("DIRECTORY/$s", "DIRECTORY/a", "nginx can't express"),
+    ],
+)
+def test_what_can_not_be_expressed_is_status_1(front, listen, root, said):
+    result = front('pools: {web: {listen: "%s", apps: [{root: "%s", rack: config.ru}]}}' % (listen, root))
+    assert result.returncode == 1, result.stderr
+    assert result.stdout == "" and said in result.stderr
+
+
+SAY = """
+run ->(env) {
+  [200, { "content-type" => "text/plain" },
+   ["%s #{env["SCRIPT_NAME"]} #{env["PATH_INFO"]} #{env["HTTP_AUTHORIZATION"].inspect} #{env["HTTP_PROXY"].inspect} #{env["HTTP_HOST"]}"]]
+}
+"""
+
+
+@needs_nginx
+def test_public_files_come_from_nginx_and_the_rest_from_the_app(cowherd):
+    directory = cowherd.directory
+    cowherd.app(SAY % "root", host="a.test", name="root")
+    cowherd.app(SAY % "inner", host="a.test", path="/in", name="inner")
+    cowherd.write("apps/root/public/style.css", "root's css")
+    cowherd.write("apps/inner/public/deep/style.css", "inner's css")
+    cowherd.start()
+    port = free_port()
+    snippet = cowherd.command("front", "nginx").stdout.replace("listen 80", "listen 127.0.0.1:%d" % port)
+    nginx = subprocess.Popen(nginx_command(directory, snippet), stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+
+        def up():
+            assert nginx.poll() is None, (directory / "nginx.log").read_text()
+            with socket.socket() as sock:
+                return sock.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_until(up)
+
+        def get(uri, **headers):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", uri, headers={"Host": "a.test:81", **headers})
+            response = connection.getresponse()
+            text = response.read().decode()
+            connection.close()
+            assert response.status == 200, text
+            return text
+
+        assert get("/style.css") == "root's css"
+        assert get("/in/deep/style.css") == "inner's css"
+        served = cowherd.ledger()["accepted"]
+        assert served == 0
+        assert get("/") == "root  / nil nil a.test:81"
+        assert get("/deep/style.css").startswith("root  /deep/style.css")
+        assert get("/in/style.css").startswith("inner /in /style.css")
+        assert get("/in/deep/").startswith("inner /in /deep/")
+        assert get("/in").startswith("inner /in ")
+        assert get("/innermost").startswith("root  /innermost")
+        assert get("/x", Authorization="Basic eDp5", Proxy="http://evil") == 'root  /x "Basic eDp5" nil a.test:81'
+        for uri in ("/config.ru", "/in/config.ru", "/in/..%2fconfig.ru", "/in../config.ru"):
+            assert "nil a.test:81" in get(uri), "only what is in the public folder is served"
+    finally:
+        nginx.terminate()
+        nginx.wait(20)
