@@ -95,6 +95,7 @@ WORKER := \
 	worker/rack_failure \
 	worker/rack_input \
 	worker/rack_response \
+	worker/rack_shape \
 	worker/rack_stream \
 	worker/record_walker \
 	worker/server \
@@ -229,7 +230,7 @@ CORE := base/clock base/log base/strbuf base/xalloc
 
 # What serves a Rack app, without what carries the request.
 RACK := worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
-	worker/rack_input worker/rack_response worker/rack_stream worker/vm worker/vm_random $(CORE)
+	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/vm worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \

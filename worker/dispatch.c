@@ -77,16 +77,44 @@ static char *append(char *to, const char *end, const char *text)
     return to;
 }
 
+/* The parameters that every request is looked at for; NULL when absent. As in request_param, the last one counts. */
+struct essentials {
+    const char *method, *host, *uri;
+};
+
+static const char *value_of(const char *param, const char *name, size_t length)
+{
+    return strncmp(param, name, length) == 0 ? param + length : NULL;
+}
+
+#define VALUE_OF(param, name) value_of(param, name "=", sizeof name)
+
+static struct essentials find_essentials(const struct request *request)
+{
+    struct essentials found = { 0 };
+    const char *value;
+
+    for (char **param = request->params; *param != NULL; param++) {
+        if ((*param)[0] == 'R' && (value = VALUE_OF(*param, "REQUEST_METHOD")) != NULL)
+            found.method = value;
+        else if ((*param)[0] == 'R' && (value = VALUE_OF(*param, "REQUEST_URI")) != NULL)
+            found.uri = value;
+        else if ((*param)[0] == 'H' && (value = VALUE_OF(*param, "HTTP_HOST")) != NULL)
+            found.host = value;
+    }
+    return found;
+}
+
 /* What an obituary says that the worker was serving. */
-static void publish_request(const struct dispatch *dispatch, const struct request *request)
+static void publish_request(const struct dispatch *dispatch, const struct essentials *essentials)
 {
     char *line = dispatch->slot->request;
     const char *end = line + SLOT_REQUEST_SIZE - 1;
-    char *to = append(line, end, request_param(request, "REQUEST_METHOD"));
+    char *to = append(line, end, essentials->method);
 
     to = append(to, end, " ");
-    to = append(to, end, request_param(request, "HTTP_HOST"));
-    to = append(to, end, request_param(request, "REQUEST_URI"));
+    to = append(to, end, essentials->host);
+    to = append(to, end, essentials->uri);
     *to = '\0';
 }
 
@@ -103,10 +131,8 @@ static void publish_app(const struct dispatch *dispatch, uint32_t index)
 }
 
 /* REQUEST_URI is the same raw string from all front ends; without it the CGI variables have to do. */
-static bool request_path(const struct dispatch *dispatch, const struct request *request)
+static bool request_path(const struct dispatch *dispatch, const struct request *request, const char *uri)
 {
-    const char *uri = request_param(request, "REQUEST_URI");
-
     if (uri != NULL && uri[0] != '\0')
         return vhost_path(uri, dispatch->path) == 0;
 
@@ -117,10 +143,8 @@ static bool request_path(const struct dispatch *dispatch, const struct request *
     return dispatch->path[0] == '/';
 }
 
-static bool find_app(const struct dispatch *dispatch, struct request *request)
+static bool find_app(const struct dispatch *dispatch, struct request *request, const char *host)
 {
-    const char *host = request_param(request, "HTTP_HOST");
-
     if (host == NULL || host[0] == '\0')
         host = request_param(request, "SERVER_NAME");
 
@@ -142,20 +166,21 @@ static bool find_app(const struct dispatch *dispatch, struct request *request)
 static bool body_too_large(const struct dispatch *dispatch, const struct request *request)
 {
     int64_t limit = dispatch->pool->limits.body;
-    const char *announced = request_param(request, "CONTENT_LENGTH");
 
     if (limit == 0)
         return false;
     if (dispatch->gate->body_complete)
         return (int64_t)dispatch->gate->body_length > limit;
+
+    const char *announced = request_param(request, "CONTENT_LENGTH");
     return announced != NULL && strtoll(announced, NULL, 10) > limit;
 }
 
-static void answer(struct dispatch *dispatch, struct request *request)
+static void answer(struct dispatch *dispatch, struct request *request, const struct essentials *essentials)
 {
-    if (!request_path(dispatch, request)) {
+    if (!request_path(dispatch, request, essentials->uri)) {
         answer_plain(request, 400, "The request's path can't be understood.");
-    } else if (!find_app(dispatch, request)) {
+    } else if (!find_app(dispatch, request, essentials->host)) {
         answer_plain(request, 404, "No app is configured for this host and path.");
     } else if (dispatch->late) {
         answer_plain(request, 408, "The request's body did not come in time.");
@@ -172,10 +197,11 @@ static void answer(struct dispatch *dispatch, struct request *request)
 void dispatch_answer(struct request *request, void *data)
 {
     struct dispatch *dispatch = data;
+    struct essentials essentials = find_essentials(request);
 
     publish_start(dispatch);
-    publish_request(dispatch, request);
-    answer(dispatch, request);
+    publish_request(dispatch, &essentials);
+    answer(dispatch, request, &essentials);
 }
 
 void dispatch_finished(struct request *request, void *data)

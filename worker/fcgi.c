@@ -128,12 +128,16 @@ int OS_IpcClose(int ipcFd, int shutdown_first)
 
 const char *request_param(const struct request *request, const char *name)
 {
-    size_t length = strlen(name);
     const char *value = NULL;
 
-    for (char **param = request->params; *param != NULL; param++)
-        if ((*param)[0] == name[0] && strncmp(*param, name, length) == 0 && (*param)[length] == '=')
-            value = *param + length + 1;
+    for (char **param = request->params; *param != NULL; param++) {
+        const char *at = *param;
+        const char *wanted = name;
+        while (*wanted != '\0' && *at == *wanted)
+            at++, wanted++;
+        if (*wanted == '\0' && *at == '=')
+            value = at + 1;
+    }
     return value;
 }
 

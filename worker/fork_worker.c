@@ -1,17 +1,38 @@
 #include "fork_worker.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Written by the intermediate, which shares this memory with the mold until it exits. */
-static volatile pid_t forked;
-static volatile int fork_error;
+/*
+ * Written by the intermediate. It shares this memory with the mold until it exits, but for systems (and valgrind) where
+ * vfork is a fork: so it is mapped as shared.
+ */
+struct outcome {
+    pid_t pid;
+    int error;
+};
+
+static volatile struct outcome *shared_outcome(void)
+{
+    static volatile struct outcome *outcome;
+
+    if (outcome == NULL) {
+        void *page = mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (page != MAP_FAILED)
+            outcome = page;
+    }
+    return outcome;
+}
 
 pid_t fork_worker(void)
 {
-    forked = -1;
-    fork_error = 0;
+    volatile struct outcome *outcome = shared_outcome();
+    if (outcome == NULL)
+        return -1;
+    outcome->pid = -1;
+    outcome->error = 0;
     pid_t intermediate = vfork();
     if (intermediate < 0)
         return -1;
@@ -19,15 +40,15 @@ pid_t fork_worker(void)
         pid_t pid = fork();
         if (pid == 0)
             return 0; /* the worker, on its own copy of the stack */
-        forked = pid;
+        outcome->pid = pid;
         if (pid < 0)
-            fork_error = errno;
+            outcome->error = errno;
         _exit(0);
     }
     int status;
     while (waitpid(intermediate, &status, 0) < 0 && errno == EINTR)
         continue;
-    if (forked < 0)
-        errno = fork_error ? fork_error : ECHILD;
-    return forked;
+    if (outcome->pid < 0)
+        errno = outcome->error ? outcome->error : ECHILD;
+    return outcome->pid;
 }

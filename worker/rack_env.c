@@ -39,6 +39,7 @@ enum name_use {
     NAME(MULTITHREAD, "rack.multithread", DROPPED)                                                                     \
     NAME(MULTIPROCESS, "rack.multiprocess", DROPPED)                                                                   \
     NAME(RUN_ONCE, "rack.run_once", DROPPED)                                                                           \
+    NAME(FCGI_ROLE, "FCGI_ROLE", PLAIN)                                                                                \
     NAME(GATEWAY_INTERFACE, "GATEWAY_INTERFACE", PLAIN)                                                                \
     NAME(REMOTE_ADDR, "REMOTE_ADDR", PLAIN)                                                                            \
     NAME(REMOTE_PORT, "REMOTE_PORT", PLAIN)                                                                            \
@@ -90,6 +91,7 @@ enum rack_name {
     NAME_UNKNOWN = -1
 };
 _Static_assert(NAME_COUNT < RACK_NAME_SLOTS / 2, "the table of names must stay sparse");
+_Static_assert(NAME_COUNT <= RACK_SHAPE_KEYS, "every env of known names can have a shape");
 
 static const struct {
     const char *text;
@@ -121,6 +123,7 @@ static int find_name(const struct rack *rack, const char *name, size_t length)
 
 void rack_env_define(mrb_state *mrb, struct rack *rack)
 {
+    rack_shape_define(mrb, &rack->shapes);
     rack->names = mrb_ary_new_capa(mrb, NAME_COUNT);
     mrb_gc_register(mrb, rack->names);
     for (int id = 0; id < NAME_COUNT; id++) {
@@ -134,19 +137,24 @@ void rack_env_define(mrb_state *mrb, struct rack *rack)
     }
 }
 
-/* An env under construction. */
+/* An env under construction. Its values stay in the arena until the Hash has them. */
 struct draft {
     mrb_state *mrb;
-    const mrb_value *names;
-    mrb_value hash;
-    int arena;
+    size_t count;
+    uint8_t ids[NAME_COUNT];
+    mrb_value values[NAME_COUNT];
+    uint8_t place[NAME_COUNT];    /* of an id in the two above, plus one; 0: not there */
     const char *held[NAME_COUNT]; /* values of the HELD names that came */
+    bool has_unknown;
 };
 
 static void put(struct draft *draft, enum rack_name id, mrb_value value)
 {
-    mrb_hash_set(draft->mrb, draft->hash, draft->names[id], value);
-    mrb_gc_arena_restore(draft->mrb, draft->arena);
+    if (draft->place[id] == 0) {
+        draft->ids[draft->count] = (uint8_t)id;
+        draft->place[id] = (uint8_t)++draft->count;
+    }
+    draft->values[draft->place[id] - 1] = value;
 }
 
 static void put_string(struct draft *draft, enum rack_name id, const char *value, size_t length)
@@ -159,32 +167,71 @@ static void put_text(struct draft *draft, enum rack_name id, const char *value)
     put_string(draft, id, value, strlen(value));
 }
 
-static void put_unknown(struct draft *draft, const char *name, size_t length, const char *value)
+/* A front end sends the same names in the same order: the name that stood at `position` last time, when it does again.
+ */
+static int guess_name(const struct rack *rack, size_t position, const char *param, const char **value)
 {
-    mrb_state *mrb = draft->mrb;
+    int id = position < RACK_GUESSES ? rack->guesses[position] - 1 : NAME_UNKNOWN;
 
-    if (length >= 5 && memcmp(name, "rack.", 5) == 0)
-        return;
-    mrb_hash_set(mrb, draft->hash, mrb_obj_freeze(mrb, mrb_str_new(mrb, name, (mrb_int)length)),
-                 mrb_str_new_cstr(mrb, value));
-    mrb_gc_arena_restore(mrb, draft->arena);
+    if (id == NAME_UNKNOWN || strncmp(param, names[id].text, names[id].length) != 0 || param[names[id].length] != '=')
+        return NAME_UNKNOWN;
+    *value = param + names[id].length + 1;
+    return id;
 }
 
-static void put_params(struct draft *draft, const struct rack *rack, char *const *params)
+/* The value of "NAME=value", and the length of its name; NULL when it is not of that form. */
+static const char *split(const char *param, size_t *length)
 {
-    for (; *params != NULL; params++) {
-        const char *equals = strchr(*params, '=');
-        if (equals == NULL || equals == *params)
-            continue;
+    const char *equals = strchr(param, '=');
 
-        size_t length = (size_t)(equals - *params);
-        int id = find_name(rack, *params, length);
+    *length = equals != NULL ? (size_t)(equals - param) : 0;
+    return *length > 0 ? equals + 1 : NULL;
+}
+
+static int know_name(struct rack *rack, size_t position, const char *param, const char **value)
+{
+    int id = guess_name(rack, position, param, value);
+    size_t length;
+
+    if (id != NAME_UNKNOWN)
+        return id;
+    *value = split(param, &length);
+    if (*value == NULL)
+        return NAME_UNKNOWN;
+    id = find_name(rack, param, length);
+    if (position < RACK_GUESSES)
+        rack->guesses[position] = (uint8_t)(id + 1);
+    return id;
+}
+
+static void put_params(struct draft *draft, struct rack *rack, char *const *params)
+{
+    for (size_t position = 0; params[position] != NULL; position++) {
+        const char *value;
+        int id = know_name(rack, position, params[position], &value);
         if (id == NAME_UNKNOWN)
-            put_unknown(draft, *params, length, equals + 1);
+            draft->has_unknown = true;
         else if (names[id].use == HELD)
-            draft->held[id] = equals + 1;
+            draft->held[id] = value;
         else if (names[id].use == PLAIN)
-            put_text(draft, (enum rack_name)id, equals + 1);
+            put_text(draft, (enum rack_name)id, value);
+    }
+}
+
+static void add_unknown(mrb_state *mrb, mrb_value env, const struct rack *rack, char *const *params)
+{
+    int arena = mrb_gc_arena_save(mrb);
+
+    for (; *params != NULL; params++) {
+        size_t length;
+        const char *value = split(*params, &length);
+        if (value == NULL || find_name(rack, *params, length) != NAME_UNKNOWN)
+            continue;
+        if (length >= 5 && memcmp(*params, "rack.", 5) == 0)
+            continue;
+        mrb_hash_set(mrb, env, mrb_obj_freeze(mrb, mrb_str_new(mrb, *params, (mrb_int)length)),
+                     mrb_str_new_cstr(mrb, value));
+        mrb_gc_arena_restore(mrb, arena);
     }
 }
 
@@ -262,15 +309,11 @@ static bool is_https(const struct draft *draft)
 
 mrb_value rack_env_new(mrb_state *mrb, struct rack_exchange *exchange)
 {
-    const struct rack *rack = exchange->rack;
+    struct rack *rack = exchange->rack;
     const struct request *request = exchange->request;
-    struct draft draft = { .mrb = mrb, .names = RARRAY_PTR(rack->names) };
-    mrb_int count = 0;
+    struct draft draft = { .mrb = mrb };
+    int arena = mrb_gc_arena_save(mrb);
 
-    while (request->params[count] != NULL)
-        count++;
-    draft.hash = mrb_hash_new_capa(mrb, count + 16);
-    draft.arena = mrb_gc_arena_save(mrb);
     put_params(&draft, rack, request->params);
 
     bool https = is_https(&draft);
@@ -287,5 +330,11 @@ mrb_value rack_env_new(mrb_state *mrb, struct rack_exchange *exchange)
     put(&draft, NAME_MULTITHREAD, mrb_false_value());
     put(&draft, NAME_MULTIPROCESS, mrb_true_value());
     put(&draft, NAME_RUN_ONCE, mrb_false_value());
-    return draft.hash;
+
+    mrb_value env = rack_shape_hash(mrb, &rack->shapes, RARRAY_PTR(rack->names), draft.ids, draft.values, draft.count);
+    mrb_gc_arena_restore(mrb, arena);
+    mrb_gc_protect(mrb, env);
+    if (draft.has_unknown)
+        add_unknown(mrb, env, rack, request->params);
+    return env;
 }

@@ -11,11 +11,13 @@
 #include <mruby.h>
 
 #include "app.h"
+#include "rack_shape.h"
 #include "request.h"
 #include "strbuf.h"
 #include "vm.h"
 
 #define RACK_NAME_SLOTS 256
+#define RACK_GUESSES 48
 
 struct rack {
     struct rack_exchange *exchange;  /* the request in hand, or NULL */
@@ -24,6 +26,8 @@ struct rack {
 
     mrb_value names;                     /* Array of frozen Strings, by enum rack_name (rack_env.c) */
     uint8_t name_slots[RACK_NAME_SLOTS]; /* hash table into it: index plus one, 0 when empty */
+    uint8_t guesses[RACK_GUESSES];       /* enum rack_name plus one, by the position among a request's parameters */
+    struct rack_shapes shapes;
     struct RClass *input_class;
     struct RClass *stream_class;
     mrb_value errors;          /* the one rack.errors */
