@@ -79,13 +79,16 @@ WORKER := \
 	worker/allow \
 	worker/answer \
 	worker/app \
+	worker/barrier \
 	worker/connection \
 	worker/dispatch \
 	worker/fcgi \
 	worker/fork_worker \
 	worker/gate \
+	worker/heap \
 	worker/intake \
 	worker/main \
+	worker/malloc_limit \
 	worker/mold \
 	worker/privileges \
 	worker/rack \
@@ -98,6 +101,9 @@ WORKER := \
 	worker/rack_shape \
 	worker/rack_stream \
 	worker/record_walker \
+	worker/references \
+	worker/region \
+	worker/remembered_set \
 	worker/server \
 	worker/title \
 	worker/vhost \
@@ -128,7 +134,9 @@ INCLUDE_worker := $(INCLUDE_config) -Iworker @$(B)/mruby/cflags
 LIBS_yaml  := -lyaml
 LIBS_bsd   := -lbsd
 LIBS_fcgi  := -lfcgi
-LIBS_mruby := @$(B)/mruby/ldflags
+# The frozen heap stands in front of these functions of mruby's (worker/barrier.c).
+WRAPPED := mrb_field_write_barrier mrb_write_barrier mrb_gc_mark_gv mrb_objspace_each_objects mrb_object_dead_p
+LIBS_mruby := $(WRAPPED:%=-Wl,--wrap=%) @$(B)/mruby/ldflags
 
 objects = $(patsubst %,$(B)/obj/%.o,$(1))
 
@@ -229,12 +237,13 @@ unit_includes = $(if $(filter worker/%,$(1)),$(INCLUDE_worker),$(if $(filter dae
 CORE := base/clock base/log base/strbuf base/xalloc
 
 # What serves a Rack app, without what carries the request.
-RACK := worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
+HEAP := worker/barrier worker/heap worker/malloc_limit worker/references worker/region worker/remembered_set
+RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
 	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/vm worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
-	worker/intake worker/record_walker worker/server worker/title worker/vhost
+	worker/intake worker/record_walker worker/region worker/server worker/title worker/vhost
 
 UNIT_TESTS :=
 $(eval $(call unit_test,access_log,worker/access_log base/json $(CORE)))
@@ -266,7 +275,7 @@ $(eval $(call unit_test,strbuf,$(CORE)))
 $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
 $(eval $(call unit_test,values,config/values $(CORE)))
 $(eval $(call unit_test,vhost,worker/vhost))
-$(eval $(call unit_test,vm,worker/vm worker/vm_random $(CORE),mruby))
+$(eval $(call unit_test,vm,$(HEAP) worker/vm worker/vm_random $(CORE),mruby))
 
 $(UNIT_TESTS):
 	$(call link,$(LIBRARIES) -lcmocka)

@@ -66,6 +66,7 @@ static void mold_message(struct generation *generation, const struct message *me
     switch (message->type) {
     case MESSAGE_LOADED:
         generation->load_ns = message->loaded.load_ns;
+        generation->region_start = message->loaded.region_start;
         generation->region_bytes = message->loaded.region_bytes;
         generation->region_objects = message->loaded.region_objects;
         log_info("%s: generation %u loaded %u apps into %u interpreters in %.3f s", generation->pool->name,

@@ -68,6 +68,7 @@ struct generation {
     unsigned quick_deaths;   /* workers in a row that died young */
     bool take_backlog;       /* draining: serve what waits in the listen queues first */
     uint64_t load_ns;
+    uint64_t region_start;
     uint64_t region_bytes;
     uint64_t region_objects;
     struct strbuf error; /* why it failed */

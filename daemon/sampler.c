@@ -38,7 +38,8 @@ static void measure(const struct subject *subject)
 {
     struct memory_figures figures;
     pid_t pid = subject->worker ? subject->worker->pid : subject->generation->mold.pid;
-    if (memory_measure(pid, 0, 0, &figures) < 0) {
+    uintptr_t start = (uintptr_t)subject->generation->region_start;
+    if (memory_measure(pid, start, start + (uintptr_t)subject->generation->region_bytes, &figures) < 0) {
         if (errno == EACCES || errno == EPERM)
             generation_ask_memory(subject->generation, subject->worker);
         return;

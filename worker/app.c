@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "heap.h"
 #include "log.h"
 #include "rack.h"
 #include "xalloc.h"
@@ -107,6 +108,28 @@ struct app_set *app_set_load(const struct config_pool *pool, struct strbuf *erro
         return set;
     app_set_free(set);
     return NULL;
+}
+
+int app_set_freeze(struct app_set *set)
+{
+    mrb_state **interpreters = xcalloc(set->vm_count + 1, sizeof *interpreters);
+
+    for (size_t i = 0; i < set->vm_count; i++)
+        interpreters[i] = set->vms[i]->mrb;
+    int result = heap_freeze(interpreters, set->vm_count);
+    int error = errno;
+    free(interpreters);
+    errno = error;
+    return result;
+}
+
+size_t app_set_frozen_objects(const struct app_set *set)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < set->vm_count; i++)
+        count += heap_of(set->vms[i]->mrb)->frozen_objects;
+    return count;
 }
 
 void app_set_free(struct app_set *set)

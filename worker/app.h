@@ -36,6 +36,15 @@ struct app_set {
 struct app_set *app_set_load(const struct config_pool *pool, struct strbuf *error);
 void app_set_free(struct app_set *set);
 
+/*
+ * Freezes all interpreters of the set and the region that they live in (heap.h); heap_prove_barriers was asked before.
+ * 0, or -1 with errno.
+ */
+int app_set_freeze(struct app_set *set);
+
+/* The objects of the permanent generation, all interpreters together. */
+size_t app_set_frozen_objects(const struct app_set *set);
+
 /* Compiles every file that the pool's apps name, without running any. Number of errors, one line each in `errors`. */
 size_t app_set_check(const struct config_pool *pool, struct strbuf *errors);
 

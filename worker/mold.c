@@ -16,12 +16,16 @@
 #include "clock.h"
 #include "fcgi.h"
 #include "fork_worker.h"
+#include "heap.h"
 #include "log.h"
 #include "privileges.h"
+#include "region.h"
 #include "scoreboard.h"
 #include "server.h"
 #include "title.h"
 #include "xalloc.h"
+
+#define REGION_CAPACITY ((size_t)64 << 30)
 
 struct mold {
     const struct mold_options *options;
@@ -59,6 +63,33 @@ static void ignore_stray_signals(void)
         signal(strays[i], SIG_IGN);
 }
 
+/* Address space, not memory; under a limit on address space, half of what that allows. */
+static size_t region_capacity(const struct config_pool *pool)
+{
+    for (size_t i = 0; i < pool->rlimit_count; i++)
+        if (strcmp(pool->rlimits[i].name, "as") == 0 && pool->rlimits[i].value > 0)
+            return (size_t)pool->rlimits[i].value / 2;
+    return REGION_CAPACITY;
+}
+
+static int open_region(const struct config_pool *pool, struct strbuf *error)
+{
+    if (region_open(region_capacity(pool)) < 0) {
+        strbuf_printf(error, "the region for the frozen heap can't be mapped: %s; frozen: false does without",
+                      strerror(errno));
+        return -1;
+    }
+    const char *unseen = heap_prove_barriers();
+    if (unseen != NULL) {
+        strbuf_printf(error,
+                      "the heap can't be frozen: mruby's write barriers are not seen (%s); build without link-time "
+                      "optimisation, or set frozen: false",
+                      unseen);
+        return -1;
+    }
+    return 0;
+}
+
 static int load(struct mold *mold)
 {
     const struct mold_options *options = mold->options;
@@ -76,17 +107,28 @@ static int load(struct mold *mold)
         return -1;
     }
     die_with_parent();
+    if (options->pool->frozen && open_region(options->pool, &error) < 0) {
+        send_failure(options->channel, error.data);
+        return -1;
+    }
     mold->apps = app_set_load(options->pool, &error);
     fflush(stdout);
     if (!mold->apps) {
         send_failure(options->channel, error.data);
         return -1;
     }
+    if (options->pool->frozen && app_set_freeze(mold->apps) < 0) {
+        send_failure(options->channel, "the heap can't be frozen; frozen: false does without");
+        return -1;
+    }
     struct message message = {
         .type = MESSAGE_LOADED,
         .loaded = { .apps = (uint32_t)mold->apps->count,
                     .interpreters = (uint32_t)mold->apps->vm_count,
-                    .load_ns = (uint64_t)(clock_monotonic_ns() - began) },
+                    .load_ns = (uint64_t)(clock_monotonic_ns() - began),
+                    .region_start = region_bounds.start,
+                    .region_bytes = region_bounds.end - region_bounds.start,
+                    .region_objects = app_set_frozen_objects(mold->apps) },
     };
     if (channel_send(options->channel, &message, NULL, 0) < 0) {
         log_warn("the supervisor can't be told that the apps are loaded");
@@ -153,7 +195,7 @@ static void fork_on_command(struct mold *mold, uint32_t slot_index, const int de
 static void measure(struct mold *mold)
 {
     struct message answer = { .type = MESSAGE_MEASURED };
-    if (memory_measure(0, 0, 0, &answer.measured) == 0)
+    if (memory_measure(0, region_bounds.start, region_bounds.end, &answer.measured) == 0)
         channel_send(mold->options->channel, &answer, NULL, 0);
 }
 

@@ -19,6 +19,7 @@
 #include "intake.h"
 #include "log.h"
 #include "memory_meter.h"
+#include "region.h"
 #include "xalloc.h"
 #include "title.h"
 
@@ -291,7 +292,7 @@ static void answer_measure(const struct server *server)
 {
     struct message message = { .type = MESSAGE_MEASURED };
 
-    if (memory_measure(0, 0, 0, &message.measured) == -1)
+    if (memory_measure(0, region_bounds.start, region_bounds.end, &message.measured) == -1)
         log_warn("memory can't be measured");
     else if (channel_send(server->options->channel, &message, NULL, 0) == -1)
         log_warn("a measurement can't be sent");

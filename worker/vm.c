@@ -15,6 +15,7 @@
 #include <mruby/proc.h>
 #include <mruby/string.h>
 
+#include "heap.h"
 #include "log.h"
 #include "strbuf.h"
 #include "vm_random.h"
@@ -38,7 +39,7 @@ struct vm *vm_open(const char *name)
     mrb_value result;
 
     vm->name = xstrdup(name);
-    vm->mrb = mrb_open();
+    vm->mrb = heap_open();
     if (vm->mrb == NULL) {
         log_warnx("%s: the interpreter could not be opened", name);
         vm_close(vm);
@@ -62,7 +63,7 @@ void vm_close(struct vm *vm)
     if (vm == NULL)
         return;
     if (vm->mrb != NULL)
-        mrb_close(vm->mrb);
+        heap_close(vm->mrb);
     free(vm->name);
     free(vm);
 }

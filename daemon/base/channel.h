@@ -31,6 +31,7 @@ struct message {
             uint32_t apps;
             uint32_t interpreters;
             uint64_t load_ns;
+            uint64_t region_start; /* address in the mold and its workers; 0: nothing is frozen */
             uint64_t region_bytes;
             uint64_t region_objects;
         } loaded;

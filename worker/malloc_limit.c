@@ -1,0 +1,27 @@
+#include "malloc_limit.h"
+
+#include "heap.h"
+
+#define LIMIT_MIN ((size_t)16 << 20)
+#define LIMIT_MAX ((size_t)32 << 20)
+
+void malloc_limit_start(struct heap *heap)
+{
+    heap->limit = LIMIT_MIN;
+}
+
+void malloc_limit_count(struct heap *heap, mrb_state *mrb, size_t size)
+{
+    heap->allocated += size;
+    if (heap->allocated > heap->limit)
+        mrb->gc.threshold = 0;
+}
+
+void malloc_limit_adapt(struct heap *heap)
+{
+    if (heap->allocated > heap->limit)
+        heap->limit = heap->limit / 5 * 7 < LIMIT_MAX ? heap->limit / 5 * 7 : LIMIT_MAX;
+    else
+        heap->limit = heap->limit / 50 * 49 > LIMIT_MIN ? heap->limit / 50 * 49 : LIMIT_MIN;
+    heap->allocated = 0;
+}

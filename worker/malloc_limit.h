@@ -1,0 +1,27 @@
+/*
+ * mruby collects by the number of objects alone: a few objects with large buffers never make it collect. So the bytes
+ * that the young heap allocates are counted, and past a limit the next object allocation collects. The limit adapts as
+ * in CRuby 2.1 (gc.c, GC_MALLOC_LIMIT_MIN 16 MiB, _MAX 32 MiB, growth factor 1.4): upwards when it was reached,
+ * slowly downwards when it was not.
+ */
+#ifndef COWHERD_MALLOC_LIMIT_H
+#define COWHERD_MALLOC_LIMIT_H
+
+#include <stddef.h>
+
+#include <mruby.h>
+
+struct heap;
+
+void malloc_limit_start(struct heap *heap);
+
+/*
+ * `size` more bytes. Never collects by itself (the caller is in the middle of something): a threshold of 0 makes the
+ * next allocation of an object do so.
+ */
+void malloc_limit_count(struct heap *heap, mrb_state *mrb, size_t size);
+
+/* A collection begins. */
+void malloc_limit_adapt(struct heap *heap);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * The remembered set of one interpreter: which frozen (permanent) objects may refer to young ones. The write barriers
+ * fill it; each collection takes it as additional roots. An object that refers to no young object any more leaves the
+ * set at the end of a marking phase.
+ *
+ * Small objects are walked whole at each collection. A large container (an Array or Hash of more than
+ * REMEMBERED_LARGE references) is not: the values that were stored into it are listed, and the container is walked to
+ * make that list anew only when the list has doubled or after REMEMBERED_ROUNDS collections, so that one store into a
+ * huge preloaded Hash doesn't make every collection walk it.
+ */
+#ifndef COWHERD_REMEMBERED_SET_H
+#define COWHERD_REMEMBERED_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mruby.h>
+
+#define REMEMBERED_LARGE 64
+#define REMEMBERED_ROUNDS 256
+
+struct remembered {
+    struct RBasic *object;
+    struct RBasic **young; /* large: what was stored since the last walk and what that found */
+    uint32_t young_count;
+    uint32_t young_capacity;
+    uint32_t walk_at; /* young_count at which it is walked again */
+    uint16_t rounds;  /* collections since the last walk */
+    bool large;
+    bool walk;
+};
+
+struct remembered_set {
+    struct remembered *items;
+    uint32_t count;
+    uint32_t capacity;
+    uint32_t *index; /* open addressing: position + 1, 0 empty */
+    uint32_t index_size;
+};
+
+/* `value` (young) was stored into `object`. */
+void remembered_set_add_value(struct remembered_set *set, struct RBasic *object, struct RBasic *value);
+
+/* Something was or will be stored into `object`. */
+void remembered_set_add(struct remembered_set *set, struct RBasic *object);
+
+/*
+ * Marks what the set keeps alive. At the end of a marking phase (`last`) objects without young references leave the
+ * set.
+ */
+void remembered_set_mark(struct remembered_set *set, mrb_state *mrb, bool last);
+
+void remembered_set_clear(struct remembered_set *set);
+
+#endif
