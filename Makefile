@@ -80,6 +80,7 @@ WORKER := \
 	worker/answer \
 	worker/app \
 	worker/barrier \
+	worker/collector \
 	worker/connection \
 	worker/dispatch \
 	worker/fcgi \
@@ -270,7 +271,7 @@ $(eval $(call unit_test,rack_input,$(RACK),mruby))
 $(eval $(call unit_test,rack_response,$(RACK),mruby))
 $(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
 $(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
-$(eval $(call unit_test,server,$(LOOP) $(patsubst daemon/%,%,$(BASE)),fcgi bsd))
+$(eval $(call unit_test,server,$(LOOP) worker/collector $(HEAP) $(patsubst daemon/%,%,$(BASE)),fcgi bsd mruby))
 $(eval $(call unit_test,strbuf,$(CORE)))
 $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
 $(eval $(call unit_test,values,config/values $(CORE)))
@@ -317,7 +318,7 @@ demo: deps
 # --- Benchmark -------------------------------------------------------------------------------------------------------
 
 BENCH := $(B)/bench/bench_rack $(B)/bench/fcgi_load $(B)/bench/textbook $(B)/bench/worker_loop
-WORKER_LOOP := test/bench/worker_loop $(LOOP) $(BASE)
+WORKER_LOOP := test/bench/worker_loop $(LOOP) worker/collector $(HEAP) $(BASE)
 
 $(B)/bench/fcgi_load: $(call objects,test/bench/fcgi_load test/bench/exchange)
 	$(call link,)
@@ -325,8 +326,8 @@ $(B)/bench/fcgi_load: $(call objects,test/bench/fcgi_load test/bench/exchange)
 $(B)/bench/textbook: $(call objects,test/bench/textbook)
 	$(call link,$(LIBS_fcgi))
 
-$(B)/bench/worker_loop: $(call objects,$(WORKER_LOOP))
-	$(call link,$(LIBS_fcgi) $(LIBS_bsd))
+$(B)/bench/worker_loop: $(call objects,$(WORKER_LOOP)) $(B)/mruby/built
+	$(call link,$(LIBS_mruby) $(LIBS_fcgi) $(LIBS_bsd))
 
 $(B)/bench/bench_rack: $(call objects,test/bench/bench_rack worker/vhost $(patsubst base/%,daemon/base/%,$(RACK))) \
 	$(B)/mruby/built

@@ -117,6 +117,23 @@ bool heap_each_frozen(const struct heap *heap, bool (*each)(struct RBasic *objec
     return true;
 }
 
+/* The beginning of mruby's struct mrb_heap_page (gc.c), which no header declares. */
+struct page {
+    struct RBasic *free_list;
+    const struct page *next;
+};
+
+#define PAGE_SLOTS 1024 /* MRB_HEAP_PAGE_SIZE */
+
+size_t heap_young_slots(const mrb_state *mrb)
+{
+    size_t slots = 0;
+
+    for (const struct page *page = (const struct page *)mrb->gc.heaps; page != NULL; page = page->next)
+        slots += PAGE_SLOTS;
+    return slots;
+}
+
 /* Reference counts of code objects are written at each closure's birth and death, unless they say not to be. */
 static void pin_code(const mrb_irep *irep)
 {

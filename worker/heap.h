@@ -34,6 +34,7 @@ struct heap {
     /* the malloc-bytes trigger */
     size_t allocated;   /* bytes since the last root scan */
     size_t limit;       /* of those, until a collection is asked for */
+    size_t live_after;  /* young objects after the last collection between requests */
     size_t young_bytes; /* of the young heap's buffers and pages, as malloc_usable_size(3) tells */
 };
 
@@ -57,6 +58,9 @@ const char *heap_prove_barriers(void);
  * Ruby.
  */
 int heap_freeze(mrb_state *const interpreters[], size_t count);
+
+/* Object slots of the young heap, free ones too. */
+size_t heap_young_slots(const mrb_state *mrb);
 
 /* Calls for every slot of the permanent generation, free ones (MRB_TT_FREE) too; false from `each` ends it. */
 bool heap_each_frozen(const struct heap *heap, bool (*each)(struct RBasic *object, void *data), void *data);

@@ -14,7 +14,7 @@ void malloc_limit_count(struct heap *heap, mrb_state *mrb, size_t size)
 {
     heap->allocated += size;
     if (heap->allocated > heap->limit)
-        mrb->gc.threshold = 0;
+        mrb->gc.threshold = mrb->gc.oldgen_threshold = 0;
 }
 
 void malloc_limit_adapt(struct heap *heap)

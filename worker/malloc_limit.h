@@ -16,8 +16,9 @@ struct heap;
 void malloc_limit_start(struct heap *heap);
 
 /*
- * `size` more bytes. Never collects by itself (the caller is in the middle of something): a threshold of 0 makes the
- * next allocation of an object do so.
+ * `size` more bytes. Never collects by itself (the caller is in the middle of something): thresholds of 0 make the
+ * next allocation of an object do so, and the cycle after that a major one: a buffer that was in use at a minor
+ * collection has become old, and only a major one frees it.
  */
 void malloc_limit_count(struct heap *heap, mrb_state *mrb, size_t size);
 

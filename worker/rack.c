@@ -21,8 +21,6 @@
 #include "rack_stream.h"
 #include "xalloc.h"
 
-#define COLLECT_AFTER_BYTES (32 << 20)
-
 struct rack_exchange *rack_exchange_of(mrb_state *mrb, uint64_t serial)
 {
     struct rack *rack = rack_of(mrb);
@@ -320,21 +318,6 @@ static void run_exchange(struct rack_exchange *exchange, bool show_errors)
     run_all_finished(exchange, error);
 }
 
-/*
- * The collector counts objects, not their bytes: a few hundred bodies of megabytes would pile up before its next turn.
- * What has passed stands for what may be garbage.
- */
-static void collect_bodies(const struct rack_exchange *exchange)
-{
-    struct rack *rack = exchange->rack;
-
-    rack->bytes_since_collection += (uint64_t)exchange->request->body_read + exchange->request->body_sent;
-    if (rack->bytes_since_collection < COLLECT_AFTER_BYTES)
-        return;
-    rack->bytes_since_collection = 0;
-    mrb_full_gc(exchange->vm->mrb);
-}
-
 static bool is_head(const struct request *request)
 {
     const char *method = request_param(request, "REQUEST_METHOD");
@@ -379,5 +362,4 @@ void rack_serve(const struct app *app, struct request *request, bool show_errors
         close(exchange.file);
     strbuf_free(&exchange.head);
     mrb_gc_arena_restore(app->vm->mrb, arena);
-    collect_bodies(&exchange);
 }

@@ -20,9 +20,8 @@
 #define RACK_GUESSES 48
 
 struct rack {
-    struct rack_exchange *exchange;  /* the request in hand, or NULL */
-    uint64_t serial;                 /* of that request: objects that an app kept from an earlier one are dead */
-    uint64_t bytes_since_collection; /* of bodies, both ways */
+    struct rack_exchange *exchange; /* the request in hand, or NULL */
+    uint64_t serial;                /* of that request: objects that an app kept from an earlier one are dead */
 
     mrb_value names;                     /* Array of frozen Strings, by enum rack_name (rack_env.c) */
     uint8_t name_slots[RACK_NAME_SLOTS]; /* hash table into it: index plus one, 0 when empty */

@@ -15,6 +15,7 @@
 #include "allow.h"
 #include "channel.h"
 #include "clock.h"
+#include "collector.h"
 #include "connection.h"
 #include "intake.h"
 #include "log.h"
@@ -39,6 +40,7 @@ struct listener_watch {
 struct server {
     const struct server_options *options;
     struct intake intake;
+    struct collector collector;
     int epoll_fd;
     struct allow_list *allow;
     struct listener_watch *listeners;
@@ -340,22 +342,49 @@ static void handle_event(struct server *server, void *subject)
 static int wait_ms(const struct server *server)
 {
     int64_t deadline_ns = connection_next_deadline(&server->intake.connections);
-    const int64_t others[] = { server->drain_deadline_ns, server->intake.draining ? 0 : server->pause_until_ns };
+    const int64_t others[] = {
+        server->drain_deadline_ns,
+        server->intake.draining ? 0 : server->pause_until_ns,
+        collector_deadline(&server->collector),
+    };
 
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i] > 0 && (deadline_ns == 0 || others[i] < deadline_ns))
             deadline_ns = others[i];
     return deadline_ns > 0 ? clock_poll_timeout_ms(deadline_ns, clock_monotonic_ns()) : -1;
 }
 
-static void run_round(struct server *server, const sigset_t *open_mask)
+static uint64_t requests_served(const struct server *server)
 {
-    struct epoll_event events[EVENTS];
-    int count = epoll_pwait(server->epoll_fd, events, EVENTS, wait_ms(server), open_mask);
+    return atomic_load_explicit(&server->options->slot->accepted, memory_order_relaxed);
+}
 
+/* Collects garbage while nobody waits for an answer. */
+static int wait_for_events(struct server *server, struct epoll_event *events, const sigset_t *open_mask)
+{
+    int count = 0;
+
+    if (collector_wants_quiet(&server->collector)) {
+        count = epoll_pwait(server->epoll_fd, events, EVENTS, 0, open_mask);
+        if (count == 0)
+            collector_quiet(&server->collector, clock_monotonic_ns());
+    }
+    if (count == 0)
+        count = epoll_pwait(server->epoll_fd, events, EVENTS, wait_ms(server), open_mask);
     if (count == -1 && errno != EINTR)
         fatal("epoll_pwait");
     server->intake.now_ns = clock_monotonic_ns();
+    if (count == 0)
+        collector_quiet(&server->collector, server->intake.now_ns);
+    return count;
+}
+
+static void run_round(struct server *server, const sigset_t *open_mask)
+{
+    struct epoll_event events[EVENTS];
+    uint64_t served = requests_served(server);
+    int count = wait_for_events(server, events, open_mask);
+
     if (terminate)
         drain_by_own_timeout(server);
     for (int i = 0; i < count; i++)
@@ -363,6 +392,8 @@ static void run_round(struct server *server, const sigset_t *open_mask)
     if (!server->intake.draining)
         accept_ready(server);
     intake_expire(&server->intake);
+    if (requests_served(server) != served)
+        collector_after_request(&server->collector, server->intake.now_ns);
     resume_listening(server);
     choose_exclusive(server);
     connection_release(&server->intake.connections);
@@ -387,6 +418,7 @@ static void server_open(struct server *server, const struct server_options *opti
     if (server->epoll_fd == -1)
         fatal("epoll_create1");
     intake_open(&server->intake, server->epoll_fd, pool, options->apps, options->slot);
+    collector_open(&server->collector, pool, options->apps, options->slot);
 
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = &server->channel_source };
     if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, options->channel, &event) == -1)

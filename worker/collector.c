@@ -1,0 +1,100 @@
+#include "collector.h"
+
+#include <mruby/gc.h>
+
+#include "clock.h"
+#include "heap.h"
+#include "vm.h"
+
+#define COLLECT_OBJECTS 512
+#define COLLECT_BYTES ((size_t)4 << 20)
+#define LARGE_OBJECTS 16384
+#define LARGE_BYTES ((size_t)16 << 20)
+#define COLLECT_IDLE_NS (50 * CLOCK_NS_PER_MS)
+
+void collector_open(struct collector *collector, const struct config_pool *pool, const struct app_set *apps,
+                    struct slot *slot)
+{
+    *collector = (struct collector){ .mode = pool->gc, .apps = apps, .slot = slot };
+}
+
+static bool has_grown(const struct heap *heap, const mrb_state *mrb, size_t objects, size_t bytes)
+{
+    return heap->frozen && (mrb->gc.live > heap->live_after + objects || heap->allocated > bytes);
+}
+
+static bool any_has_grown(const struct collector *collector, size_t objects, size_t bytes)
+{
+    for (size_t i = 0; i < collector->apps->vm_count; i++) {
+        const mrb_state *mrb = collector->apps->vms[i]->mrb;
+        if (has_grown(heap_of(mrb), mrb, objects, bytes))
+            return true;
+    }
+    return false;
+}
+
+static void publish(const struct collector *collector, int64_t pause_ns)
+{
+    struct slot *slot = collector->slot;
+    uint64_t pause_us = (uint64_t)pause_ns / 1000;
+    uint64_t live = 0, slots = 0;
+
+    for (size_t i = 0; i < collector->apps->vm_count; i++) {
+        live += collector->apps->vms[i]->mrb->gc.live;
+        slots += heap_young_slots(collector->apps->vms[i]->mrb);
+    }
+    atomic_fetch_add_explicit(&slot->gc_count, 1, memory_order_relaxed);
+    if (pause_us > atomic_load_explicit(&slot->gc_pause_us_max, memory_order_relaxed))
+        atomic_store_explicit(&slot->gc_pause_us_max, pause_us, memory_order_relaxed);
+    atomic_store_explicit(&slot->gc_live, live, memory_order_relaxed);
+    atomic_store_explicit(&slot->gc_slots, slots, memory_order_relaxed);
+}
+
+/* Collects each interpreter that has grown by so much. */
+static void collect(const struct collector *collector, size_t objects, size_t bytes)
+{
+    int64_t began_ns = clock_monotonic_ns();
+
+    for (size_t i = 0; i < collector->apps->vm_count; i++) {
+        mrb_state *mrb = collector->apps->vms[i]->mrb;
+        struct heap *heap = heap_of(mrb);
+        if (!has_grown(heap, mrb, objects, bytes))
+            continue;
+        mrb_full_gc(mrb);
+        heap->live_after = mrb->gc.live;
+    }
+    publish(collector, clock_monotonic_ns() - began_ns);
+}
+
+void collector_after_request(struct collector *collector, int64_t now_ns)
+{
+    if (collector->mode == GC_AUTOMATIC)
+        return;
+    collector->quiet_since_ns = now_ns;
+    if (collector->mode == GC_AFTER_REQUEST && any_has_grown(collector, LARGE_OBJECTS, LARGE_BYTES))
+        collect(collector, LARGE_OBJECTS, LARGE_BYTES);
+}
+
+bool collector_wants_quiet(const struct collector *collector)
+{
+    return collector->quiet_since_ns != 0 && collector->mode == GC_AFTER_REQUEST &&
+           any_has_grown(collector, COLLECT_OBJECTS, COLLECT_BYTES);
+}
+
+void collector_quiet(struct collector *collector, int64_t now_ns)
+{
+    if (collector->quiet_since_ns == 0)
+        return;
+    if (now_ns - collector->quiet_since_ns >= COLLECT_IDLE_NS) {
+        collector->quiet_since_ns = 0;
+        if (any_has_grown(collector, 0, 0))
+            collect(collector, 0, 0);
+    } else if (collector_wants_quiet(collector)) {
+        collect(collector, COLLECT_OBJECTS, COLLECT_BYTES);
+    }
+}
+
+int64_t collector_deadline(const struct collector *collector)
+{
+    return collector->quiet_since_ns != 0 ? collector->quiet_since_ns + COLLECT_IDLE_NS : 0;
+}
