@@ -343,7 +343,7 @@ $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags
 bench:
 	@packaging/install-deps build bench
 	@$(MAKE) --no-print-directory all $(BENCH)
-	test/bench/run --build $(B)
+	test/bench/run --build $(B) $(BENCH_OPTIONS)
 
 # --- Source checks ---------------------------------------------------------------------------------------------------
 
