@@ -1,5 +1,7 @@
 #include "collector.h"
 
+#include <malloc.h>
+
 #include <mruby/gc.h>
 
 #include "clock.h"
@@ -89,6 +91,8 @@ void collector_quiet(struct collector *collector, int64_t now_ns)
         collector->quiet_since_ns = 0;
         if (any_has_grown(collector, 0, 0))
             collect(collector, 0, 0);
+        /* What was freed goes back to the system, from between living blocks, too. */
+        malloc_trim(0);
     } else if (collector_wants_quiet(collector)) {
         collect(collector, COLLECT_OBJECTS, COLLECT_BYTES);
     }

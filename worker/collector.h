@@ -36,7 +36,7 @@ void collector_after_request(struct collector *collector, int64_t now_ns);
  */
 bool collector_wants_quiet(const struct collector *collector);
 
-/* No connection waits. Collects what is worth it, or everything when it has been quiet for long. */
+/* No connection waits. Collects what is worth it; when it has been quiet for long, everything, and trims. */
 void collector_quiet(struct collector *collector, int64_t now_ns);
 
 /* When collector_quiet should be called again; 0: not before the next request. */

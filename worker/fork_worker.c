@@ -1,6 +1,7 @@
 #include "fork_worker.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,22 +15,19 @@ struct outcome {
     int error;
 };
 
-static volatile struct outcome *shared_outcome(void)
-{
-    static volatile struct outcome *outcome;
+static volatile struct outcome *outcome;
 
-    if (outcome == NULL) {
-        void *page = mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (page != MAP_FAILED)
-            outcome = page;
-    }
-    return outcome;
+static bool map_outcome(void)
+{
+    void *page = mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    outcome = page != MAP_FAILED ? page : NULL;
+    return outcome != NULL;
 }
 
 pid_t fork_worker(void)
 {
-    volatile struct outcome *outcome = shared_outcome();
-    if (outcome == NULL)
+    if (outcome == NULL && !map_outcome())
         return -1;
     outcome->pid = -1;
     outcome->error = 0;

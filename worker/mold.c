@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@
 #include "xalloc.h"
 
 #define REGION_CAPACITY ((size_t)64 << 30)
+#define MMAP_THRESHOLD (4 << 20)
+#define TRIM_THRESHOLD (64 << 20)
 
 struct mold {
     const struct mold_options *options;
@@ -228,11 +231,23 @@ static void obey(struct mold *mold)
     }
 }
 
+/*
+ * One arena (a worker has one thread). Fixed thresholds: glibc's own grow with the largest block ever freed. A busy
+ * worker keeps what it has freed, within bounds, and gives it back when it is quiet (collector.c).
+ */
+static void settle_allocator(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+}
+
 int mold_run(const struct mold_options *options)
 {
     struct mold mold = { .options = options, .access_log = options->access_log };
     ignore_stray_signals();
     title_mold(options->pool->name, options->generation);
+    settle_allocator();
     fcgi_init();
     mold.board = scoreboard_attach(options->scoreboard);
     if (!mold.board)
