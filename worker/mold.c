@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
 #include "xalloc.h"
 
 #define REGION_CAPACITY ((size_t)64 << 30)
+#define REGION_CAPACITY_MIN ((size_t)16 << 20)
 #define MMAP_THRESHOLD (4 << 20)
 #define TRIM_THRESHOLD (64 << 20)
 
@@ -66,18 +68,29 @@ static void ignore_stray_signals(void)
         signal(strays[i], SIG_IGN);
 }
 
-/* Address space, not memory; under a limit on address space, half of what that allows. */
-static size_t region_capacity(const struct config_pool *pool)
+/*
+ * The region's capacity is address space, not memory. Where that is limited (rlimits.as, a limit that cowherd was
+ * started under) it has to leave room for the rest.
+ */
+static bool fits(size_t address_space)
 {
-    for (size_t i = 0; i < pool->rlimit_count; i++)
-        if (strcmp(pool->rlimits[i].name, "as") == 0 && pool->rlimits[i].value > 0)
-            return (size_t)pool->rlimits[i].value / 2;
-    return REGION_CAPACITY;
+    void *probe = mmap(NULL, address_space, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return probe != MAP_FAILED && munmap(probe, address_space) == 0;
 }
 
-static int open_region(const struct config_pool *pool, struct strbuf *error)
+static int map_region(void)
 {
-    if (region_open(region_capacity(pool)) < 0) {
+    size_t capacity = REGION_CAPACITY;
+
+    while (capacity > REGION_CAPACITY_MIN && !fits(capacity + capacity / 2))
+        capacity /= 2;
+    return region_open(capacity);
+}
+
+static int open_region(struct strbuf *error)
+{
+    if (map_region() < 0) {
         strbuf_printf(error, "the region for the frozen heap can't be mapped: %s; frozen: false does without",
                       strerror(errno));
         return -1;
@@ -110,7 +123,7 @@ static int load(struct mold *mold)
         return -1;
     }
     die_with_parent();
-    if (options->pool->frozen && open_region(options->pool, &error) < 0) {
+    if (options->pool->frozen && open_region(&error) < 0) {
         send_failure(options->channel, error.data);
         return -1;
     }
