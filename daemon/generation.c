@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -289,6 +290,7 @@ void generation_event(struct generation *generation, enum generation_event event
         loop_timer_clear(loop, &generation->deadline);
         log_state(generation, NULL);
         pool_generation_serves(generation->pool, generation);
+        workers_recycle(generation);
         break;
     case GENERATION_DO_ABANDON:
         log_warnx("%s: generation %u failed: %s", generation->pool->name, generation->number,
@@ -306,8 +308,9 @@ void generation_event(struct generation *generation, enum generation_event event
         loop_timer_set(loop, &generation->deadline,
                        clock_monotonic_ns() + generation->settings->restart.drain_timeout_ns + 2 * CLOCK_NS_PER_S);
         workers_tell(generation, CHILD_DRAIN, reason);
-        /* A mold leaves at the end of its channel. */
-        close_mold_channel(generation);
+        /* A mold leaves at the end of its channel; what it was ordered before that, it still does and answers. */
+        if (generation->mold.channel.fd >= 0)
+            shutdown(generation->mold.channel.fd, SHUT_WR);
         generation_check_empty(generation);
         break;
     case GENERATION_DO_FREE:
@@ -341,6 +344,7 @@ static void mold_reaped(struct generation *generation, int status)
         generation_event(generation, GENERATION_FAIL, "the mold ended");
     }
     workers_forget_ordered(generation);
+    workers_lift_request_limits(generation);
     generation_check_empty(generation);
     if (generation->state == GENERATION_SERVING)
         pool_mold_died(generation->pool, generation);
@@ -358,7 +362,9 @@ bool generation_reaped(struct generation *generation, pid_t pid, int status)
 void generation_send_access_log(struct generation *generation, int fd)
 {
     struct message message = { .type = MESSAGE_ACCESS_LOG };
-    if (generation->mold.channel.fd >= 0 && channel_send(generation->mold.channel.fd, &message, &fd, 1) < 0)
+    /* One that drains has no use for it. */
+    if (generation->mold.channel.fd >= 0 && generation->state != GENERATION_DRAINING &&
+        channel_send(generation->mold.channel.fd, &message, &fd, 1) < 0)
         log_warn("%s: the mold can't be given the access log", generation->pool->name);
     for (uint32_t i = 0; i < generation->worker_slots; i++) {
         struct worker *worker = &generation->workers[i];

@@ -15,6 +15,7 @@
 #include "loop.h"
 #include "memory_meter.h"
 #include "output.h"
+#include "recycle.h"
 #include "scoreboard.h"
 #include "strbuf.h"
 #include "ticket.h"
@@ -34,7 +35,12 @@ struct worker {
     int64_t started_ns;
     const char *told_to_go; /* why it was told to leave, NULL when it was not */
     struct memory_figures memory;
-    int64_t measured_ns; /* 0: not yet */
+    int64_t measured_ns;          /* 0: not yet */
+    uint64_t private_at_first;    /* memory.private_bytes when it was measured first */
+    struct recycle_limits limits; /* its own, drawn when it was ordered */
+    bool almost_done;             /* it has told so */
+    enum recycle_reason replaced; /* it is, or was, to be replaced */
+    char replaced_because[80];    /* told_to_go then */
 };
 
 struct mold {
@@ -66,6 +72,7 @@ struct generation {
     int64_t handover_began_ns;
     struct loop_timer empty; /* at the loop's next turn: is anything left of it? */
     unsigned quick_deaths;   /* workers in a row that died young */
+    unsigned reported_in;    /* workers that were ready once */
     bool take_backlog;       /* draining: serve what waits in the listen queues first */
     uint64_t load_ns;
     uint64_t region_start;

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "generation.h"
 #include "listener.h"
+#include "recycle.h"
 #include "ticket.h"
 
 struct supervisor;
@@ -30,9 +31,10 @@ struct pool {
     struct generation *serving;     /* among them, or NULL */
     struct generation *upcoming;    /* among them, or NULL */
     unsigned last_number;
-    struct ledger dead; /* what workers that are gone have done */
-    uint64_t all_busy;  /* seconds in which no worker was idle */
-    char *last_error;   /* of the last generation that failed, until one serves */
+    struct ledger dead;                 /* what workers that are gone have done */
+    uint64_t all_busy;                  /* seconds in which no worker was idle */
+    uint64_t recycled[RECYCLE_REASONS]; /* workers that were replaced, by reason */
+    char *last_error;                   /* of the last generation that failed, until one serves */
     unsigned last_error_generation;
     struct config *next; /* held: a reload came while one was in progress */
     struct ticket_list next_tickets;

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "supervisor.h"
+#include "workers.h"
 
 #define ROUND_NS (5 * CLOCK_NS_PER_S)
 #define PAUSE_MIN_NS (20 * CLOCK_NS_PER_MS)
@@ -45,12 +46,17 @@ static void measure(const struct subject *subject)
         return;
     }
     if (subject->worker) {
-        subject->worker->memory = figures;
-        subject->worker->measured_ns = clock_monotonic_ns();
+        workers_measured(subject->worker, &figures);
     } else {
         subject->generation->mold.memory = figures;
         subject->generation->mold.measured_ns = clock_monotonic_ns();
     }
+}
+
+void sampler_measure_worker(struct worker *worker)
+{
+    if (worker->pid > 0)
+        measure(&(struct subject){ .generation = worker->generation, .worker = worker });
 }
 
 static void sample(void *data)

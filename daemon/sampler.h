@@ -8,6 +8,7 @@
 #include "loop.h"
 
 struct supervisor;
+struct worker;
 
 struct sampler {
     struct supervisor *supervisor;
@@ -17,6 +18,9 @@ struct sampler {
 
 void sampler_start(struct sampler *sampler, struct supervisor *supervisor);
 void sampler_stop(struct sampler *sampler);
+
+/* Measures one worker at once: what it grows by counts from here. */
+void sampler_measure_worker(struct worker *worker);
 
 /* Somebody looks: measures at once what is older than a second, for at most 50 ms in all. */
 void sampler_refresh(struct sampler *sampler);

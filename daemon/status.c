@@ -106,6 +106,16 @@ static void write_ledger(struct json_writer *json, const struct pool *pool)
     json_end_object(json);
 }
 
+static void write_recycled(struct json_writer *json, const struct pool *pool)
+{
+    json_key(json, "recycled");
+    json_begin_object(json);
+    json_key_integer(json, "requests", (int64_t)pool->recycled[RECYCLE_REQUESTS]);
+    json_key_integer(json, "age", (int64_t)pool->recycled[RECYCLE_AGE]);
+    json_key_integer(json, "private_memory", (int64_t)pool->recycled[RECYCLE_PRIVATE_MEMORY]);
+    json_end_object(json);
+}
+
 static void write_generations(struct json_writer *json, const struct pool *pool)
 {
     json_key(json, "generations");
@@ -139,6 +149,7 @@ static void write_pool(struct json_writer *json, const struct pool *pool)
     write_listeners(json, pool);
     json_key_integer(json, "all_busy", (int64_t)pool->all_busy);
     write_ledger(json, pool);
+    write_recycled(json, pool);
     json_key(json, "region");
     json_begin_object(json);
     json_key_integer(json, "bytes", current ? (int64_t)current->region_bytes : 0);
@@ -220,6 +231,11 @@ static void print_pool(struct strbuf *out, const struct pool *pool)
                   (unsigned long long)ledger.accepted, (unsigned long long)ledger.completed,
                   (unsigned long long)ledger.error_answered, (unsigned long long)ledger.client_gone,
                   (unsigned long long)ledger.lost);
+    strbuf_puts(out, "recycled:");
+    for (int reason = RECYCLE_NONE + 1; reason < RECYCLE_REASONS; reason++)
+        strbuf_printf(out, "%s %llu for %s", reason > RECYCLE_NONE + 1 ? "," : "",
+                      (unsigned long long)pool->recycled[reason], recycle_reason_name((enum recycle_reason)reason));
+    strbuf_puts(out, "\n");
     if (pool->last_error)
         strbuf_printf(out, "generation %u failed: %s\n", pool->last_error_generation, pool->last_error);
     strbuf_printf(out, "%8s %5s  %-9s %10s %9s %9s %6s %9s\n", "PID", "GEN", "STATE", "REQUESTS", "RSS", "SHARED", "",

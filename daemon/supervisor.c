@@ -19,6 +19,7 @@
 #include "logs.h"
 #include "orphans.h"
 #include "pid_file.h"
+#include "workers.h"
 #include "xalloc.h"
 
 struct pool *supervisor_pool(const struct supervisor *supervisor, const char *name)
@@ -280,8 +281,10 @@ static void tick(void *data)
     struct supervisor *supervisor = data;
     for (size_t i = 0; i < supervisor->pool_count; i++) {
         struct pool *pool = supervisor->pools[i];
-        if (pool->serving && all_busy(pool->serving))
-            pool->all_busy++;
+        if (!pool->serving)
+            continue;
+        pool->all_busy += all_busy(pool->serving);
+        workers_recycle(pool->serving);
     }
     loop_timer_set(supervisor->loop, &supervisor->tick, clock_monotonic_ns() + CLOCK_NS_PER_S);
 }

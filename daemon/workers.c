@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -13,6 +15,7 @@
 #include "orphans.h"
 #include "pool.h"
 #include "supervisor.h"
+#include "xalloc.h"
 
 /* A worker that dies sooner than this after it was forked has died young. */
 #define YOUNG_NS CLOCK_NS_PER_S
@@ -76,12 +79,16 @@ static void replace_worker(struct generation *generation, bool young)
     loop_timer_set(loop_of(generation), &generation->refill, clock_monotonic_ns() + pause);
 }
 
+static void read_channel(struct worker *worker);
+
 /* The worker is no more; `status` is wait(2)'s, -1 when there never was a process. */
 static void bury(struct worker *worker, int status)
 {
     struct generation *generation = worker->generation;
     int64_t now = clock_monotonic_ns();
     bool young = now - worker->started_ns < YOUNG_NS;
+    /* What it said last tells how it went. */
+    read_channel(worker);
     enum child_action action = child_step(&worker->state, CHILD_EXIT);
 
     output_close(&worker->output);
@@ -102,7 +109,15 @@ static void bury(struct worker *worker, int status)
     } else if (action == CHILD_DO_REPLACE && generation->state == GENERATION_SERVING && generation->mold.pid) {
         replace_worker(generation, young);
     }
+    workers_recycle(generation);
     generation_check_empty(generation);
+}
+
+/* What it grows by counts from here. (It may report in before the mold has told its pid, or after.) */
+static void measure_at_birth(struct worker *worker)
+{
+    if (worker->limits.private_memory > 0 && worker->measured_ns == 0)
+        sampler_measure_worker(worker);
 }
 
 static void worker_step(struct worker *worker, enum child_event event, const char *reason)
@@ -112,8 +127,11 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
     switch (child_step(&worker->state, event)) {
     case CHILD_DO_ANNOUNCE:
         loop_timer_clear(loop_of(generation), &worker->deadline);
-        if (generation_count(generation, CHILD_SERVING) >= generation->settings->workers.max)
+        measure_at_birth(worker);
+        /* Some may have served all their requests and be gone by now. */
+        if (++generation->reported_in >= generation->settings->workers.max)
             generation_event(generation, GENERATION_WORKERS_IN, NULL);
+        workers_recycle(generation);
         break;
     case CHILD_DO_DRAIN: {
         int64_t deadline = now + generation->settings->restart.drain_timeout_ns;
@@ -121,7 +139,8 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
                                  .drain = { .deadline_ns = deadline, .take_backlog = generation->take_backlog } };
         worker->told_to_go = reason;
         atomic_store(&worker->slot->drain, 1);
-        if (worker->channel.fd < 0 || channel_send(worker->channel.fd, &order, NULL, 0) < 0)
+        /* One that leaves by itself may be gone. */
+        if (worker->channel.fd < 0 || (channel_send(worker->channel.fd, &order, NULL, 0) < 0 && errno != EPIPE))
             log_warn("%s: worker %u can't be told to drain", generation->pool->name, worker->index);
         /* A worker closes what is unfinished at its deadline; one that doesn't is killed a moment later. */
         loop_timer_set(loop_of(generation), &worker->deadline, deadline + CLOCK_NS_PER_S);
@@ -145,14 +164,62 @@ static void deadline_expired(void *data)
                                                 : "it was not drained within restart.drain_timeout");
 }
 
+void workers_measured(struct worker *worker, const struct memory_figures *figures)
+{
+    if (worker->measured_ns == 0)
+        worker->private_at_first = figures->private_bytes;
+    worker->memory = *figures;
+    worker->measured_ns = clock_monotonic_ns();
+}
+
+static uint64_t grown(const struct worker *worker)
+{
+    uint64_t now = worker->memory.private_bytes;
+    return now > worker->private_at_first ? now - worker->private_at_first : 0;
+}
+
+/* Told to go, or going by itself, under the rules of recycling. */
+static void retire(struct worker *worker, enum recycle_reason reason)
+{
+    char *text = worker->replaced_because;
+    size_t size = sizeof worker->replaced_because;
+    switch (reason) {
+    case RECYCLE_AGE:
+        snprintf(text, size, "it is %.1f s old",
+                 (double)(clock_monotonic_ns() - worker->started_ns) / (double)CLOCK_NS_PER_S);
+        break;
+    case RECYCLE_PRIVATE_MEMORY:
+        snprintf(text, size, "its private memory has grown by %.1f MiB", (double)grown(worker) / (1 << 20));
+        break;
+    default:
+        snprintf(text, size, "it has served %llu requests",
+                 (unsigned long long)atomic_load_explicit(&worker->slot->accepted, memory_order_relaxed));
+        break;
+    }
+    worker->replaced = reason;
+    worker->generation->pool->recycled[reason]++;
+    worker_step(worker, CHILD_DRAIN, text);
+}
+
+/* It has taken its last request, and drains by itself. */
+static void worker_spent(struct worker *worker)
+{
+    if (worker->state != CHILD_SERVING)
+        return;
+    retire(worker, RECYCLE_REQUESTS);
+    workers_recycle(worker->generation);
+}
+
 static void worker_message(struct worker *worker, const struct message *message)
 {
     switch (message->type) {
     case MESSAGE_READY: worker_step(worker, CHILD_READY, NULL); break;
-    case MESSAGE_MEASURED:
-        worker->memory = message->measured;
-        worker->measured_ns = clock_monotonic_ns();
+    case MESSAGE_MEASURED: workers_measured(worker, &message->measured); break;
+    case MESSAGE_ALMOST_DONE:
+        worker->almost_done = true;
+        workers_recycle(worker->generation);
         break;
+    case MESSAGE_SPENT: worker_spent(worker); break;
     default:
         log_warnx("%s: worker %u sent an unexpected message %s", worker->generation->pool->name, worker->index,
                   message_name(message->type));
@@ -160,18 +227,14 @@ static void worker_message(struct worker *worker, const struct message *message)
     }
 }
 
-static void worker_channel_ready(void *data, uint32_t events)
+static void read_channel(struct worker *worker)
 {
-    (void)events;
-    struct worker *worker = data;
     struct message message;
     int descriptors[CHANNEL_DESCRIPTORS_MAX];
-    for (;;) {
+    while (worker->channel.fd >= 0) {
         int got = channel_receive(worker->channel.fd, &message, descriptors);
         if (got > 0) {
             worker_message(worker, &message);
-            if (worker->channel.fd < 0)
-                return;
         } else if (got < 0 && errno == EBADMSG) {
             log_warnx("%s: worker %u sent something that is no message", worker->generation->pool->name, worker->index);
         } else {
@@ -183,6 +246,12 @@ static void worker_channel_ready(void *data, uint32_t events)
     }
 }
 
+static void worker_channel_ready(void *data, uint32_t events)
+{
+    (void)events;
+    read_channel(data);
+}
+
 static struct worker *free_worker(struct generation *generation)
 {
     for (uint32_t i = 0; i < generation->worker_slots; i++)
@@ -190,6 +259,17 @@ static struct worker *free_worker(struct generation *generation)
             return &generation->workers[i];
     errno = ENOSPC;
     return NULL;
+}
+
+static struct recycle_limits draw_limits(const struct config_pool *settings)
+{
+    const struct recycle_limits rules = { .requests = (uint64_t)settings->recycle.requests,
+                                          .age_ns = settings->recycle.age_ns,
+                                          .private_memory = (uint64_t)settings->recycle.private_memory };
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+        seed = (uint64_t)clock_monotonic_ns();
+    return recycle_draw(&rules, (unsigned)settings->recycle.jitter, seed);
 }
 
 static bool order_worker(struct generation *generation)
@@ -203,11 +283,13 @@ static bool order_worker(struct generation *generation)
         close(channel[1]);
         return false;
     }
+    worker->limits = draw_limits(generation->settings);
     /* Before the order: from then on the slot is the worker's to write. */
     atomic_store(&worker->slot->state, SLOT_STARTING);
     atomic_store(&worker->slot->app, SCOREBOARD_NO_APP);
     atomic_store(&worker->slot->generation, generation->number);
     atomic_store(&worker->slot->number, worker->index);
+    atomic_store(&worker->slot->request_limit, worker->limits.requests);
     struct message order = { .type = MESSAGE_FORK, .fork = { .slot = worker->index } };
     int sent = channel_send(generation->mold.channel.fd, &order, (int[]){ channel[1], pipe_ends[1] }, 2);
     int error = errno;
@@ -229,6 +311,9 @@ static bool order_worker(struct generation *generation)
     worker->told_to_go = NULL;
     worker->memory = (struct memory_figures){ 0 };
     worker->measured_ns = 0;
+    worker->private_at_first = 0;
+    worker->almost_done = false;
+    worker->replaced = RECYCLE_NONE;
     worker->started_ns = clock_monotonic_ns();
     if (output_open(&worker->output, loop_of(generation), pipe_ends[0], describe_worker, worker) < 0)
         log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
@@ -238,13 +323,94 @@ static bool order_worker(struct generation *generation)
     return true;
 }
 
+/* Those that serve until their replacement is ready. */
+static unsigned count_replaced(const struct generation *generation)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        const struct worker *worker = &generation->workers[i];
+        count += worker->in_use && worker->state == CHILD_SERVING && worker->replaced != RECYCLE_NONE;
+    }
+    return count;
+}
+
 bool workers_fill(struct generation *generation)
 {
-    unsigned present = generation_count(generation, CHILD_STARTING) + generation_count(generation, CHILD_SERVING);
+    unsigned present = generation_count(generation, CHILD_STARTING) + generation_count(generation, CHILD_SERVING) -
+                       count_replaced(generation);
     for (; present < generation->settings->workers.max; present++)
         if (!order_worker(generation))
             return false;
     return true;
+}
+
+static struct recycle_worker *recycle_facts(const struct generation *generation)
+{
+    struct recycle_worker *facts = xcalloc(generation->worker_slots, sizeof *facts);
+    int64_t now = clock_monotonic_ns();
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        const struct worker *worker = &generation->workers[i];
+        facts[i] = (struct recycle_worker){
+            .present = worker->in_use,
+            .serving = worker->state == CHILD_SERVING,
+            .almost_done = worker->almost_done,
+            .replaced = worker->replaced,
+            .age_ns = now - worker->started_ns,
+            .grown = grown(worker),
+            .private_bytes = worker->memory.private_bytes,
+            .limits = worker->limits,
+        };
+    }
+    return facts;
+}
+
+static void choose_replaced(struct generation *generation)
+{
+    struct recycle_worker *facts = recycle_facts(generation);
+    struct recycle_choice choice;
+    while (recycle_decide(facts, generation->worker_slots, generation->settings->recycle.max_unavailable, &choice)) {
+        if (choice.gives_way != RECYCLE_NOBODY)
+            facts[choice.gives_way].replaced = generation->workers[choice.gives_way].replaced = RECYCLE_NONE;
+        facts[choice.worker].replaced = generation->workers[choice.worker].replaced = choice.reason;
+        log_debug("%s: worker %zu is to be replaced (%s)", generation->pool->name, choice.worker,
+                  recycle_reason_name(choice.reason));
+    }
+    free(facts);
+}
+
+/* As many as are in place beyond the number wanted; one that waits for its last request goes by itself. */
+static void let_replaced_go(struct generation *generation)
+{
+    unsigned serving = generation_count(generation, CHILD_SERVING);
+    for (uint32_t i = 0; i < generation->worker_slots && serving > generation->settings->workers.max; i++) {
+        struct worker *worker = &generation->workers[i];
+        if (!worker->in_use || worker->state != CHILD_SERVING ||
+            (worker->replaced != RECYCLE_AGE && worker->replaced != RECYCLE_PRIVATE_MEMORY))
+            continue;
+        retire(worker, worker->replaced);
+        serving--;
+    }
+}
+
+void workers_recycle(struct generation *generation)
+{
+    bool serves = generation->state == GENERATION_SERVING;
+    if ((!serves && generation->state != GENERATION_STARTING) || generation->mold.channel.fd < 0)
+        return;
+    if (serves)
+        choose_replaced(generation);
+    /* Where workers die young, the next one waits for its time. */
+    if (!loop_timer_is_set(&generation->refill) && !workers_fill(generation))
+        log_warn("%s: generation %u: can't order a worker", generation->pool->name, generation->number);
+    if (serves)
+        let_replaced_go(generation);
+}
+
+void workers_lift_request_limits(struct generation *generation)
+{
+    for (uint32_t i = 0; i < generation->worker_slots; i++)
+        if (generation->workers[i].in_use)
+            atomic_store(&generation->workers[i].slot->request_limit, 0);
 }
 
 void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error)
@@ -267,6 +433,8 @@ void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int
         bury(worker, status);
     else if (worker->state == CHILD_KILLED)
         kill(pid, SIGKILL);
+    else if (worker->state == CHILD_SERVING)
+        measure_at_birth(worker);
 }
 
 void workers_tell(struct generation *generation, enum child_event event, const char *reason)

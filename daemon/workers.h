@@ -11,6 +11,14 @@
 /* Orders as many workers as are missing to the number wanted. false when one could not be ordered (errno). */
 bool workers_fill(struct generation *generation);
 
+/* Looks at the rules of recycling, orders what is to replace a worker, and lets those go whose replacement is ready. */
+void workers_recycle(struct generation *generation);
+
+/* Nobody can be forked any more: workers go on beyond their number of requests. */
+void workers_lift_request_limits(struct generation *generation);
+
+void workers_measured(struct worker *worker, const struct memory_figures *figures);
+
 /* The mold's answer to an order. */
 void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error);
 

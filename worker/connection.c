@@ -35,6 +35,7 @@ void connection_take(struct connection_table *table, struct connection *connecti
         connection->next->previous = connection->previous;
     else
         table->waiting[connection->wait].last = connection->previous;
+    table->waiting[connection->wait].count--;
     connection->previous = connection->next = NULL;
     connection->wait = WAIT_NOTHING;
 }
@@ -85,6 +86,7 @@ bool connection_await(struct connection_table *table, struct connection *connect
     else
         table->waiting[wait].first = connection;
     table->waiting[wait].last = connection;
+    table->waiting[wait].count++;
     return true;
 }
 

@@ -44,6 +44,7 @@ struct connection_table {
     _Atomic uint32_t *published; /* takes `count` */
     struct {
         struct connection *first, *last;
+        unsigned count;
     } waiting[WAIT_KINDS];
     struct connection *closed; /* through `next` */
 };

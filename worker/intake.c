@@ -33,6 +33,7 @@ static bool serve(struct intake *intake, struct connection *connection, const ui
     struct connection_table *connections = &intake->connections;
     const struct config_pool *pool = intake->dispatch.pool;
     bool more = gate->request_length > 0 && *length > gate->request_length;
+    bool leaving = intake->draining || !quota_has_room(&intake->quota, 1);
     int64_t body_deadline_ns = pool->timeouts.body_ns > 0 ? intake->now_ns + pool->timeouts.body_ns : 0;
     struct fcgi_remainder remainder;
 
@@ -50,7 +51,7 @@ static bool serve(struct intake *intake, struct connection *connection, const ui
         .received_ns = connection->received_ns,
         .body_deadline_ns = body_deadline_ns,
         .write_wait_ns = pool->timeouts.body_ns,
-        .allow_keep = !intake->dispatch.late && (!intake->draining || more),
+        .allow_keep = !intake->dispatch.late && (!leaving || more),
         .bytes_out = &intake->dispatch.slot->request_bytes_out,
         .answer = dispatch_answer,
         .finished = dispatch_finished,
@@ -248,11 +249,12 @@ static unsigned connection_limit(void)
                                                    : (unsigned)limit.rlim_cur / 2;
 }
 
-void intake_open(struct intake *intake, int epoll_fd, const struct config_pool *pool, const struct app_set *apps,
-                 struct slot *slot)
+void intake_open(struct intake *intake, int epoll_fd, int channel, const struct config_pool *pool,
+                 const struct app_set *apps, struct slot *slot)
 {
     *intake = (struct intake){
         .limits = { .head = (size_t)pool->limits.header, .small_body = SMALL_BODY },
+        .quota = { .slot = slot, .channel = channel },
         .now_ns = clock_monotonic_ns(),
         .scratch_size = (size_t)pool->limits.header + SMALL_BODY + SCRATCH_SLACK,
         .connections = {

@@ -12,20 +12,22 @@
 #include "connection.h"
 #include "dispatch.h"
 #include "gate.h"
+#include "quota.h"
 
 struct intake {
     struct connection_table connections;
     struct dispatch dispatch;
     struct gate_limits limits;
+    struct quota quota;
     bool draining;  /* connections are closed as soon as nothing of a request is there */
     int64_t now_ns; /* of the present round of events */
     uint8_t *scratch;
     size_t scratch_size;
 };
 
-/* `epoll_fd` stays the caller's. */
-void intake_open(struct intake *intake, int epoll_fd, const struct config_pool *pool, const struct app_set *apps,
-                 struct slot *slot);
+/* `epoll_fd` stays the caller's, and `channel`, on which the supervisor is told how the quota stands. */
+void intake_open(struct intake *intake, int epoll_fd, int channel, const struct config_pool *pool,
+                 const struct app_set *apps, struct slot *slot);
 /* Closes every connection. */
 void intake_close(struct intake *intake);
 

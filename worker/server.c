@@ -46,10 +46,16 @@ struct server {
     struct listener_watch *listeners;
     size_t listener_count;
     enum event_source channel_source;
-    bool exclusive;            /* how the listeners are watched */
-    int64_t giving_way_ns;     /* since when a connection is left to others; 0: none is */
-    int64_t pause_until_ns;    /* no accepting before this, or before a connection closes; 0: not paused */
-    unsigned pause_count;      /* connections that were open then */
+    bool exclusive;         /* how the listeners are watched */
+    int64_t giving_way_ns;  /* since when a connection is left to others; 0: none is */
+    int64_t pause_until_ns; /* no accepting before this, or before a connection closes; 0: not paused */
+    unsigned pause_count;   /* connections that were open then */
+    bool withheld;          /* the listeners are not watched, for every request left is spoken for */
+    bool woken_free;        /* no order to drain was there when this round began */
+    uint64_t served_before; /* requests, when this round began */
+    bool ordered;           /* to drain, at the end of this round */
+    int64_t order_deadline_ns;
+    bool order_backlog;
     int64_t drain_deadline_ns; /* 0: none, or not draining */
 };
 
@@ -96,8 +102,34 @@ static void resume_listening(struct server *server)
     if (server->intake.connections.count >= server->pause_count && server->intake.now_ns < server->pause_until_ns)
         return;
     server->pause_until_ns = 0;
-    for (size_t i = 0; i < server->listener_count; i++)
+    for (size_t i = 0; i < server->listener_count && !server->withheld; i++)
         watch_listener(server, &server->listeners[i]);
+}
+
+static bool has_room(const struct server *server)
+{
+    const struct connection_table *connections = &server->intake.connections;
+
+    return quota_has_room(&server->intake.quota,
+                          connections->waiting[WAIT_HEAD].count + connections->waiting[WAIT_BODY].count);
+}
+
+/*
+ * A worker that sleeps with its listeners watched can take one connection more: who wakes it for one wakes nobody else.
+ * So they are given up before that, and taken up again when a connection closes without a request.
+ */
+static void withhold(struct server *server)
+{
+    bool withheld = !has_room(server);
+
+    if (withheld == server->withheld || server->intake.draining)
+        return;
+    server->withheld = withheld;
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (withheld)
+            unwatch_listener(server, &server->listeners[i]);
+        else if (server->pause_until_ns == 0)
+            watch_listener(server, &server->listeners[i]);
 }
 
 /* The connection that was idle for longest gives way. false: none is idle; no more are accepted for now. */
@@ -223,10 +255,24 @@ static bool give_way(struct server *server)
     return true;
 }
 
+static uint64_t requests_served(const struct server *server)
+{
+    return atomic_load_explicit(&server->options->slot->accepted, memory_order_relaxed);
+}
+
 /* The DRAIN message may still wait in the channel while connections are accepted one after the other. */
 static bool may_accept(const struct server *server)
 {
-    return atomic_load_explicit(&server->options->slot->drain, memory_order_acquire) == 0;
+    return !server->ordered && atomic_load_explicit(&server->options->slot->drain, memory_order_acquire) == 0;
+}
+
+/*
+ * A connection that woke this worker woke no other: it is taken even when the order to drain has come since. (While the
+ * worker has been idle, that is: the supervisor waits until an idle worker is seen to drain, but not for a busy one.)
+ */
+static bool must_accept(const struct server *server)
+{
+    return server->woken_free && requests_served(server) == server->served_before;
 }
 
 /* Goes on without a look at epoll only while connections are closed again: kept ones are for all workers. */
@@ -239,8 +285,12 @@ static void accept_ready(struct server *server)
         bool more = listener->ready && !give_way(server);
 
         any = any || listener->ready;
-        for (int round = 0; more && round < ACCEPT_ROUNDS && may_accept(server); round++)
-            more = accept_one(server, listener) == ACCEPTED_DONE;
+        for (int round = 0; more && round < ACCEPT_ROUNDS; round++) {
+            if (!may_accept(server) && (round > 0 || !must_accept(server)))
+                break;
+            more = accept_one(server, listener) == ACCEPTED_DONE && has_room(server);
+            quota_announce(&server->intake.quota);
+        }
         listener->ready = false;
     }
     if (!any)
@@ -281,6 +331,15 @@ static void drain_by_own_timeout(struct server *server)
     drain(server, timeout_ns > 0 ? server->intake.now_ns + timeout_ns : 0, false);
 }
 
+/* As told by the supervisor, but for the number of requests, which the worker keeps to by itself. */
+static void leave_when_spent(struct server *server)
+{
+    if (server->intake.draining || !quota_is_spent(&server->intake.quota))
+        return;
+    quota_tell_spent(&server->intake.quota);
+    drain_by_own_timeout(server);
+}
+
 static bool is_finished(const struct server *server)
 {
     return server->intake.draining &&
@@ -315,7 +374,11 @@ static void receive_message(struct server *server)
     if (result == -1)
         return;
     switch (message.type) {
-    case MESSAGE_DRAIN: drain(server, message.drain.deadline_ns, message.drain.take_backlog != 0); break;
+    case MESSAGE_DRAIN:
+        server->ordered = true;
+        server->order_deadline_ns = message.drain.deadline_ns;
+        server->order_backlog = message.drain.take_backlog != 0;
+        break;
     case MESSAGE_MEASURE: answer_measure(server); break;
     case MESSAGE_ACCESS_LOG: access_log_replace(descriptors[0]); break;
     default: log_warnx("an unexpected message: %s", message_name(message.type)); break;
@@ -336,6 +399,7 @@ static void handle_event(struct server *server, void *subject)
         struct connection *connection = subject;
         if (connection->fd != -1) /* else closed earlier in this round */
             intake_receive(&server->intake, connection);
+        quota_announce(&server->intake.quota);
     }
 }
 
@@ -352,11 +416,6 @@ static int wait_ms(const struct server *server)
         if (others[i] > 0 && (deadline_ns == 0 || others[i] < deadline_ns))
             deadline_ns = others[i];
     return deadline_ns > 0 ? clock_poll_timeout_ms(deadline_ns, clock_monotonic_ns()) : -1;
-}
-
-static uint64_t requests_served(const struct server *server)
-{
-    return atomic_load_explicit(&server->options->slot->accepted, memory_order_relaxed);
 }
 
 /* Collects garbage while nobody waits for an answer. */
@@ -382,17 +441,23 @@ static int wait_for_events(struct server *server, struct epoll_event *events, co
 static void run_round(struct server *server, const sigset_t *open_mask)
 {
     struct epoll_event events[EVENTS];
-    uint64_t served = requests_served(server);
-    int count = wait_for_events(server, events, open_mask);
 
+    server->served_before = requests_served(server);
+    server->woken_free = may_accept(server);
+    int count = wait_for_events(server, events, open_mask);
     if (terminate)
         drain_by_own_timeout(server);
     for (int i = 0; i < count; i++)
         handle_event(server, events[i].data.ptr);
     if (!server->intake.draining)
         accept_ready(server);
+    if (server->ordered)
+        drain(server, server->order_deadline_ns, server->order_backlog);
+    server->ordered = false;
     intake_expire(&server->intake);
-    if (requests_served(server) != served)
+    leave_when_spent(server);
+    withhold(server);
+    if (requests_served(server) != server->served_before)
         collector_after_request(&server->collector, server->intake.now_ns);
     resume_listening(server);
     choose_exclusive(server);
@@ -417,7 +482,7 @@ static void server_open(struct server *server, const struct server_options *opti
         fatalx("socket.allow: \"%s\" is neither an address nor a prefix", wrong);
     if (server->epoll_fd == -1)
         fatal("epoll_create1");
-    intake_open(&server->intake, server->epoll_fd, pool, options->apps, options->slot);
+    intake_open(&server->intake, server->epoll_fd, options->channel, pool, options->apps, options->slot);
     collector_open(&server->collector, pool, options->apps, options->slot);
 
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = &server->channel_source };
@@ -471,6 +536,7 @@ void server_run(const struct server_options *options)
     title_state(slot_state_name(SLOT_IDLE));
     if (channel_send(options->channel, &ready, NULL, 0) == -1)
         log_warn("the supervisor can't be told that this worker is ready");
+    quota_announce(&server.intake.quota);
     while (!is_finished(&server))
         run_round(&server, &open_mask);
     server_close(&server);

@@ -26,8 +26,10 @@ const char *slot_state_name(uint32_t state);
 struct slot {
     /* supervisor */
     _Atomic uint32_t generation;
-    _Atomic uint32_t number; /* the worker's ordinal in its pool, for people */
-    _Atomic uint32_t drain;  /* not 0: accept no more. Set for a living worker, ahead of the DRAIN message */
+    _Atomic uint32_t number;        /* the worker's ordinal in its pool, for people */
+    _Atomic uint32_t drain;         /* not 0: accept no more. Set for a living worker, ahead of the DRAIN message */
+    _Atomic uint64_t request_limit; /* requests after which the worker leaves, 0: none. Lifted for a living worker when
+                                       nothing could replace it */
 
     /* worker, life */
     _Atomic uint32_t state; /* enum slot_state */

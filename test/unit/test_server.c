@@ -741,6 +741,138 @@ static void test_sigterm(void **state)
     assert_worker_ends();
 }
 
+static void expect_message(uint32_t type)
+{
+    struct message message;
+    int descriptors[CHANNEL_DESCRIPTORS_MAX];
+    struct pollfd ready = { .fd = test.channel, .events = POLLIN };
+
+    assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
+    assert_int_equal(channel_receive(test.channel, &message, descriptors), 1);
+    assert_string_equal(message_name(message.type), message_name(type));
+}
+
+static void expect_no_message(void)
+{
+    struct pollfd ready = { .fd = test.channel, .events = POLLIN };
+
+    assert_int_equal(poll(&ready, 1, 0), 0);
+}
+
+static void test_request_limit(void **state)
+{
+    (void)state;
+    int late;
+
+    test.slot->request_limit = 3;
+    start();
+    ask((struct ask){ .uri = "/1" }, "0||/1|");
+    expect_no_message();
+    ask((struct ask){ .uri = "/2" }, "0||/2|");
+    expect_message(MESSAGE_ALMOST_DONE);
+    ask((struct ask){ .uri = "/3" }, "0||/3|");
+    late = client(); /* for others */
+    send_ask(late, (struct ask){ .uri = "/4" });
+    expect_message(MESSAGE_SPENT);
+    assert_worker_ends();
+    assert_int_equal(test.slot->accepted, 3);
+    close(late);
+}
+
+static void test_request_limit_announced_early(void **state)
+{
+    (void)state;
+
+    test.slot->request_limit = 60;
+    start();
+    for (int i = 1; i < 57; i++)
+        ask((struct ask){ .uri = "/" }, "0||/|");
+    expect_no_message();
+    ask((struct ask){ .uri = "/" }, "0||/|");
+    expect_message(MESSAGE_ALMOST_DONE);
+    ask((struct ask){ .uri = "/" }, "0||/|");
+    ask((struct ask){ .uri = "/" }, "0||/|");
+    expect_no_message();
+    ask((struct ask){ .uri = "/" }, "0||/|");
+    expect_message(MESSAGE_SPENT);
+    assert_worker_ends();
+    assert_int_equal(test.slot->accepted, 60);
+}
+
+/* Each of the connections that were accepted has its request; who comes then waits for others, or for one to give up.
+ */
+static void test_request_limit_is_reserved(void **state)
+{
+    (void)state;
+    int silent[2], queued, last;
+
+    test.slot->request_limit = 2;
+    start();
+    silent[0] = client();
+    silent[1] = client();
+    await(connections, 2);
+    queued = client();
+    send_ask(queued, (struct ask){ .uri = "/queued" });
+    expect_no_message();
+    assert_int_equal(test.slot->accepted, 0);
+    close(silent[0]);
+    assert_answer(queued, "0||/queued|");
+    assert_end(queued);
+    expect_message(MESSAGE_ALMOST_DONE);
+    last = client();
+    send_ask(last, (struct ask){ .uri = "/too-late" });
+    send_ask(silent[1], (struct ask){ .uri = "/reserved" });
+    assert_answer(silent[1], "0||/reserved|");
+    assert_end(silent[1]);
+    expect_message(MESSAGE_SPENT);
+    assert_worker_ends();
+    assert_int_equal(test.slot->accepted, 2);
+    close(last);
+}
+
+/* Requests that stand one behind the other on a kept connection pass the limit; idle ones are closed. */
+static void test_request_limit_with_kept_connections(void **state)
+{
+    (void)state;
+    struct strbuf bytes = { 0 };
+    int idle, busy;
+
+    test.slot->request_limit = 3;
+    start();
+    idle = client();
+    send_ask(idle, (struct ask){ .uri = "/", .keep = true });
+    assert_answer(idle, "0||/|");
+    busy = client();
+    for (int i = 0; i < 4; i++) {
+        struct strbuf one = encode((struct ask){ .uri = "/more", .keep = true });
+        strbuf_append(&bytes, one.data, one.length);
+        strbuf_free(&one);
+    }
+    send_bytes(busy, &bytes, 0, bytes.length);
+    for (int i = 0; i < 4; i++)
+        assert_answer(busy, "0||/more|");
+    assert_end(busy);
+    assert_end(idle);
+    expect_message(MESSAGE_ALMOST_DONE);
+    expect_message(MESSAGE_SPENT);
+    assert_worker_ends();
+    assert_int_equal(test.slot->accepted, 5);
+    strbuf_free(&bytes);
+}
+
+static void test_request_limit_is_lifted(void **state)
+{
+    (void)state;
+
+    test.slot->request_limit = 2;
+    start();
+    ask((struct ask){ .uri = "/" }, "0||/|");
+    test.slot->request_limit = 0;
+    for (int i = 0; i < 5; i++)
+        ask((struct ask){ .uri = "/" }, "0||/|");
+    assert_int_equal(test.slot->state, SLOT_IDLE);
+}
+
 static void test_measure(void **state)
 {
     (void)state;
@@ -826,6 +958,11 @@ int main(void)
         TEST(test_drain_deadline),
         TEST(test_supervisor_gone),
         TEST(test_sigterm),
+        TEST(test_request_limit),
+        TEST(test_request_limit_announced_early),
+        TEST(test_request_limit_is_reserved),
+        TEST(test_request_limit_with_kept_connections),
+        TEST(test_request_limit_is_lifted),
         TEST(test_measure),
         TEST(test_access_log),
         TCP_TEST(test_tcp),
