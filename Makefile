@@ -65,6 +65,7 @@ DAEMON := \
 	daemon/output \
 	daemon/pid_file \
 	daemon/pool \
+	daemon/recycle \
 	daemon/request_command \
 	daemon/request_exchange \
 	daemon/sampler \
@@ -80,6 +81,7 @@ WORKER := \
 	worker/answer \
 	worker/app \
 	worker/barrier \
+	worker/barrier_repairs \
 	worker/collector \
 	worker/connection \
 	worker/dispatch \
@@ -92,6 +94,7 @@ WORKER := \
 	worker/malloc_limit \
 	worker/mold \
 	worker/privileges \
+	worker/quota \
 	worker/rack \
 	worker/rack_body \
 	worker/rack_env \
@@ -139,6 +142,7 @@ LIBS_fcgi  := -lfcgi
 WRAPPED := mrb_field_write_barrier mrb_write_barrier mrb_gc_mark_gv mrb_objspace_each_objects mrb_object_dead_p
 LIBS_mruby := $(WRAPPED:%=-Wl,--wrap=%) @$(B)/mruby/ldflags
 
+comma := ,
 objects = $(patsubst %,$(B)/obj/%.o,$(1))
 
 define compile
@@ -238,13 +242,17 @@ unit_includes = $(if $(filter worker/%,$(1)),$(INCLUDE_worker),$(if $(filter dae
 CORE := base/clock base/log base/strbuf base/xalloc
 
 # What serves a Rack app, without what carries the request.
-HEAP := worker/barrier worker/heap worker/malloc_limit worker/references worker/region worker/remembered_set
+HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit worker/references worker/region \
+	worker/remembered_set
 RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
 	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/vm worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
-	worker/intake worker/record_walker worker/region worker/server worker/title worker/vhost
+	worker/intake worker/quota worker/record_walker worker/region worker/server worker/title worker/vhost
+
+# The test's own verifier of the frozen heap.
+VERIFY := $(HEAP) test/unit/heap_verify $(CORE)
 
 UNIT_TESTS :=
 $(eval $(call unit_test,access_log,worker/access_log base/json $(CORE)))
@@ -256,6 +264,7 @@ $(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,fcgi,worker/fcgi worker/gate worker/record_walker base/fcgi_record $(CORE),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
+$(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
 $(eval $(call unit_test,json,base/json $(CORE)))
 $(eval $(call unit_test,lifecycle,daemon/lifecycle))
@@ -270,6 +279,9 @@ $(eval $(call unit_test,rack_env,$(RACK),mruby))
 $(eval $(call unit_test,rack_input,$(RACK),mruby))
 $(eval $(call unit_test,rack_response,$(RACK),mruby))
 $(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
+$(eval $(call unit_test,region,worker/region))
+$(eval $(call unit_test,heap,$(VERIFY),mruby))
+$(eval $(call unit_test,recycle,daemon/recycle))
 $(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
 $(eval $(call unit_test,server,$(LOOP) worker/collector $(HEAP) $(patsubst daemon/%,%,$(BASE)),fcgi bsd mruby))
 $(eval $(call unit_test,strbuf,$(CORE)))
@@ -288,17 +300,32 @@ $(B)/obj/test/unit/%.o: test/unit/%.c $(B)/flags
 unit-tests: $(UNIT_TESTS)
 	@rm -f $(filter-out $(UNIT_TESTS),$(wildcard $(B)/test/test_*))
 
+# The program of random mutations wraps the allocation of objects, too.
+$(B)/test/torture: $(call objects,test/torture/torture $(patsubst base/%,daemon/base/%,$(VERIFY))) $(B)/mruby/built
+	$(call link,-Wl$(comma)--wrap=mrb_obj_alloc $(LIBS_mruby))
+
+$(B)/obj/test/torture/torture.o $(B)/obj/test/unit/heap_verify.o: INCLUDES := $(INCLUDE_worker) -Itest/unit
+$(B)/obj/test/torture/torture.o $(B)/obj/test/unit/heap_verify.o: $(B)/mruby/cflags
+
+$(B)/obj/test/torture/%.o: test/torture/%.c $(B)/flags
+	$(call compile,$(INCLUDES))
+
+TORTURE_SEEDS ?= 2000
+
+torture: $(B)/test/torture
+	$< --first $$(date +%s) --count $(TORTURE_SEEDS) --stress-every 5 test/torture
+
 check: unit-tests all
 	test/run $(B) unit config
 
 test: deps
-	@$(MAKE) --no-print-directory unit-tests mruby-test all
-	test/run $(B) unit gems config system
+	@$(MAKE) --no-print-directory unit-tests $(B)/test/torture mruby-test all
+	test/run $(B) unit gems torture config system
 
 # Everything again with AddressSanitizer (libmruby too) and UndefinedBehaviorSanitizer (the project's own code).
 asan: mruby
-	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests all
-	test/run build/asan unit config system
+	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests build/asan/test/torture all
+	test/run build/asan unit torture config system
 
 # Everything that a client can send, against the gate, the record walker and libfcgi. Needs clang and its libFuzzer
 # (Debian: clang, libclang-rt-14-dev or the like).
@@ -344,6 +371,10 @@ bench:
 	@packaging/install-deps build bench
 	@$(MAKE) --no-print-directory all $(BENCH)
 	test/bench/run --build $(B) $(BENCH_OPTIONS)
+
+# Private, broken and shared memory with the heap frozen and not.
+bench-memory: all $(BENCH)
+	test/bench/memory --build $(B)
 
 # --- Source checks ---------------------------------------------------------------------------------------------------
 
@@ -395,12 +426,14 @@ help:
 	@echo 'make mruby      fetches and builds mruby; MRUBY_SRC=DIR, MRUBY_CONFIG=FILE, DEBIAN_MIRROR=URL'
 	@echo 'make demo       two example apps behind nginx on 127.0.0.1:8080; ONCE=1 ends by itself'
 	@echo 'make test       everything; make check: without the system tests; make asan: with sanitizers'
+	@echo 'make torture    TORTURE_SEEDS=2000; random mutation of a frozen heap, against one that is not'
 	@echo 'make fuzz       FUZZ_SECONDS=60; what clients can send, against gate and libfcgi (needs clang)'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
+	@echo 'make bench-memory measures what workers share, frozen and not'
 	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
 	@echo 'make lint       clang-format, cppcheck, who includes whom'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench check clean demo deps distclean fuzz help install lint mruby mruby-test test unit-tests FORCE
+.PHONY: all asan bench bench-memory check clean demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:

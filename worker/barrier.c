@@ -37,6 +37,16 @@ void __wrap_mrb_write_barrier(mrb_state *mrb, struct RBasic *object)
         __real_mrb_write_barrier(mrb, object);
 }
 
+/* The list of a large container keeps overwritten values, too: no more of them than the malloc limit allows garbage. */
+static void bound_lists(struct heap *heap)
+{
+    heap->unwalked += heap->allocated;
+    if (heap->unwalked <= heap->limit)
+        return;
+    heap->unwalked = 0;
+    remembered_set_walk_all(&heap->remembered);
+}
+
 /* mruby calls it at the start of a cycle and again at the end of its marking phase. */
 void __wrap_mrb_gc_mark_gv(mrb_state *mrb)
 {
@@ -44,8 +54,10 @@ void __wrap_mrb_gc_mark_gv(mrb_state *mrb)
     bool last = mrb->gc.state != MRB_GC_STATE_ROOT;
 
     __real_mrb_gc_mark_gv(mrb);
-    if (heap != NULL && !last)
+    if (heap != NULL && !last) {
+        bound_lists(heap);
         malloc_limit_adapt(heap);
+    }
     if (!is_frozen(heap))
         return;
     if (heap->extra_roots != NULL && heap->extra_roots(mrb, heap))

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <mruby/array.h>
 #include <mruby/class.h>
@@ -15,6 +14,7 @@
 #include <mruby/variable.h>
 
 #include "barrier.h"
+#include "barrier_repairs.h"
 #include "malloc_limit.h"
 #include "region.h"
 #include "xalloc.h"
@@ -57,12 +57,11 @@ static void *young_reallocate(struct heap *heap, mrb_state *mrb, void *address, 
 /* A block of the region that has to grow leaves it; its old place is never used again. */
 static void *copy_out(struct heap *heap, mrb_state *mrb, void *address, size_t size)
 {
-    size_t old_size = region_block_size(address);
-    if (size <= old_size)
+    if (region_resize(address, size))
         return address;
     void *moved = young_allocate(heap, mrb, size);
     if (moved != NULL)
-        memcpy(moved, address, old_size);
+        region_copy_block(moved, address);
     return moved;
 }
 
@@ -95,6 +94,8 @@ mrb_state *heap_open(void)
     mrb_state *mrb = mrb_open_allocf(allocate, heap);
     if (mrb == NULL)
         free(heap);
+    else
+        barrier_repairs_define(mrb);
     return mrb;
 }
 

@@ -34,6 +34,7 @@ struct heap {
     /* the malloc-bytes trigger */
     size_t allocated;   /* bytes since the last root scan */
     size_t limit;       /* of those, until a collection is asked for */
+    size_t unwalked;    /* bytes since all remembered containers were walked, up to the last root scan */
     size_t live_after;  /* young objects after the last collection between requests */
     size_t young_bytes; /* of the young heap's buffers and pages, as malloc_usable_size(3) tells */
 };

@@ -61,15 +61,37 @@ size_t region_block_size(const void *address)
     return *header_of(address);
 }
 
+bool region_resize(void *address, size_t size)
+{
+    if (size > region_block_size(address))
+        return false;
+    UNPOISON(address, size);
+    return true;
+}
+
+void region_copy_block(void *target, void *address)
+{
+    size_t capacity = region_block_size(address);
+    /* More than was asked for, perhaps. */
+    UNPOISON(address, capacity);
+    memcpy(target, address, capacity);
+}
+
 static bool is_last(const void *address, size_t capacity)
 {
     return (uintptr_t)address + capacity == region_bounds.used;
 }
 
+/* No such block can be; size_class and its callers need not care about overflows then. */
+static bool exceeds_region(size_t size)
+{
+    return size > region_bounds.end - region_bounds.start;
+}
+
 void *region_allocate(size_t size)
 {
     size_t capacity;
-    if (size > (size_t)1 << 46) {
+    if (exceeds_region(size)) {
         errno = ENOMEM;
         return NULL;
     }
@@ -118,17 +140,18 @@ static bool resize_last(void *address, size_t old_capacity, size_t size)
 void *region_reallocate(void *address, size_t size)
 {
     size_t old_capacity = region_block_size(address);
-    if (size <= old_capacity) {
-        UNPOISON(address, size);
+    if (region_resize(address, size))
         return address;
+    if (exceeds_region(size)) {
+        errno = ENOMEM;
+        return NULL;
     }
     if (resize_last(address, old_capacity, size))
         return address;
     void *moved = region_allocate(size);
     if (moved == NULL)
         return NULL;
-    UNPOISON(address, old_capacity);
-    memcpy(moved, address, old_capacity);
+    region_copy_block(moved, address);
     region_free(address);
     return moved;
 }

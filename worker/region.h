@@ -38,6 +38,12 @@ void *region_reallocate(void *address, size_t size);
 /* The usable size of a block, before and after the freeze. */
 size_t region_block_size(const void *address);
 
+/* Whether a block can hold `size` bytes where it is; if so, it does from now on. Before and after the freeze. */
+bool region_resize(void *address, size_t size);
+
+/* Copies a whole block, before and after the freeze; `target` has room for region_block_size bytes. */
+void region_copy_block(void *target, void *address);
+
 /* From now on the memory is private to each process and copied on write. 0, or -1 with errno. */
 int region_freeze(void);
 bool region_is_frozen(void);

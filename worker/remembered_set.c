@@ -184,6 +184,12 @@ void remembered_set_mark(struct remembered_set *set, mrb_state *mrb, bool last)
     }
 }
 
+void remembered_set_walk_all(struct remembered_set *set)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        set->items[i].walk = true;
+}
+
 void remembered_set_clear(struct remembered_set *set)
 {
     for (uint32_t i = 0; i < set->count; i++)

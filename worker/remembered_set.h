@@ -51,6 +51,9 @@ void remembered_set_add(struct remembered_set *set, struct RBasic *object);
  */
 void remembered_set_mark(struct remembered_set *set, mrb_state *mrb, bool last);
 
+/* The next collection walks all containers: what lists alone keep alive, overwritten values, dies by it. */
+void remembered_set_walk_all(struct remembered_set *set);
+
 void remembered_set_clear(struct remembered_set *set);
 
 #endif

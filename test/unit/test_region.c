@@ -1,0 +1,230 @@
+#include "region.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define CAPACITY ((size_t)8 << 20)
+
+/* One region per process, and a frozen one stays: each test has a process of its own. */
+static void in_child(void (*body)(void))
+{
+    int status;
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_int_not_equal(pid, -1);
+    if (pid == 0) {
+        if (region_open(CAPACITY) != 0)
+            _exit(2);
+        body();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+#define EXPECT(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
+            fflush(stderr);                                                                                            \
+            _exit(1);                                                                                                  \
+        }                                                                                                              \
+    } while (0)
+
+static void allocate_all_sizes(void)
+{
+    unsigned char *blocks[1200];
+    for (size_t i = 0; i < 1200; i++) {
+        size_t size = i < 700 ? i : i * 7;
+        blocks[i] = region_allocate(size);
+        EXPECT(blocks[i] != NULL && (uintptr_t)blocks[i] % 8 == 0);
+        EXPECT(region_contains(blocks[i]) && region_block_size(blocks[i]) >= size);
+        memset(blocks[i], (int)(i % 251), size);
+    }
+    for (size_t i = 0; i < 1200; i++)
+        for (size_t j = 0; j < (i < 700 ? i : i * 7); j++)
+            EXPECT(blocks[i][j] == i % 251);
+    EXPECT(region_bounds.used <= region_bounds.end);
+}
+
+static void test_blocks_are_aligned_and_apart(void **state)
+{
+    (void)state;
+    in_child(allocate_all_sizes);
+}
+
+static void free_and_allocate(void)
+{
+    static const size_t sizes[] = { 1, 8, 9, 512, 513, 640, 641, 4096, 100000, 1000000 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *first = region_allocate(sizes[i]);
+        char *second = region_allocate(sizes[i]);
+        EXPECT(first != NULL && second != NULL);
+        region_free(first);
+        region_free(second);
+        uintptr_t used = region_bounds.used;
+        /* A freed block serves the next request of its class, also for the full size of the block. */
+        EXPECT(region_allocate(region_block_size(second)) == second);
+        EXPECT(region_allocate(sizes[i]) == first);
+        EXPECT(region_bounds.used == used);
+    }
+}
+
+static void test_freed_blocks_are_used_again(void **state)
+{
+    (void)state;
+    in_child(free_and_allocate);
+}
+
+static void grow_blocks(void)
+{
+    char *block = region_allocate(10);
+    memcpy(block, "contents.", 10);
+    /* The last block grows in place. */
+    char *grown = region_reallocate(block, 5000);
+    EXPECT(grown == block && region_block_size(grown) >= 5000 && strcmp(grown, "contents.") == 0);
+    memset(grown + 10, 'x', 4990);
+    char *next = region_allocate(16);
+    EXPECT(next >= grown + 5000);
+    char *moved = region_reallocate(grown, 60000);
+    EXPECT(moved != grown && memcmp(moved, "contents.\0xx", 12) == 0);
+    EXPECT(moved[4999] == 'x');
+    /* Shrinking stays, and so does growing back. */
+    EXPECT(region_reallocate(moved, 3) == moved && region_reallocate(moved, 60000) == moved);
+    EXPECT(region_allocate(5000) == grown);
+}
+
+static void test_reallocation(void **state)
+{
+    (void)state;
+    in_child(grow_blocks);
+}
+
+static void fill(void)
+{
+    size_t blocks = 0;
+    char *last = NULL, *block;
+    while ((block = region_allocate(100000)) != NULL) {
+        memset(block, 1, 100000);
+        last = block;
+        blocks++;
+    }
+    EXPECT(errno == ENOMEM && blocks > CAPACITY / 131072 - 1 && last != NULL);
+    EXPECT(region_bounds.used <= region_bounds.end);
+    EXPECT(region_reallocate(last, CAPACITY) == NULL && last[99999] == 1);
+    static const size_t huge[] = { CAPACITY + 1,    (size_t)1 << 45,       ((size_t)1 << 45) + 1, (size_t)1 << 46,
+                                   (size_t)1 << 62, ((size_t)1 << 63) + 1, SIZE_MAX - 8,          SIZE_MAX };
+    for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
+        EXPECT(region_allocate(huge[i]) == NULL);
+        EXPECT(region_reallocate(last, huge[i]) == NULL);
+    }
+    /* What is freed can be had again. */
+    region_free(last);
+    EXPECT(region_allocate(100000) == last);
+    region_reset();
+    EXPECT(region_bounds.used == region_bounds.start);
+    block = region_allocate(100000);
+    EXPECT(block != NULL && block[0] == 0 && block[99999] == 0);
+}
+
+static void test_full_region(void **state)
+{
+    (void)state;
+    in_child(fill);
+}
+
+static int child_status(void (*body)(char *block), char *block)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        body(block);
+        _exit(0);
+    }
+    EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid);
+    return status;
+}
+
+static void overwrite(char *block)
+{
+    EXPECT(strcmp(block, "the mold's") == 0);
+    strcpy(block, "a child's");
+    char *fresh = region_allocate(64);
+    strcpy(fresh, "a child's");
+    EXPECT(strcmp(block, "a child's") == 0);
+}
+
+static void fork_while_loading(void)
+{
+    char *block = region_allocate(64);
+    strcpy(block, "the mold's");
+    EXPECT(child_status(overwrite, block) == 0);
+    EXPECT(strcmp(block, "the mold's") == 0);
+    char *next = region_allocate(64);
+    EXPECT(next[0] == '\0');
+    strcpy(next, "the mold's");
+    EXPECT(region_freeze() == 0);
+    EXPECT(strcmp(block, "the mold's") == 0 && strcmp(next, "the mold's") == 0);
+}
+
+static void test_fork_while_loading(void **state)
+{
+    (void)state;
+    in_child(fork_while_loading);
+}
+
+static void write_only(char *block)
+{
+    strcpy(block, "a worker's");
+    EXPECT(strcmp(block, "a worker's") == 0);
+}
+
+static void freeze(void)
+{
+    char *block = region_allocate(20000);
+    strcpy(block, "the mold's");
+    size_t size = region_block_size(block);
+    EXPECT(!region_is_frozen());
+    EXPECT(region_freeze() == 0 && region_is_frozen());
+    EXPECT(strcmp(block, "the mold's") == 0 && region_block_size(block) == size && region_contains(block));
+    EXPECT(region_bounds.end - region_bounds.used < (size_t)sysconf(_SC_PAGESIZE));
+    EXPECT(!region_contains((void *)region_bounds.end) && !region_contains((void *)(region_bounds.start - 1)));
+    /* What lay behind is given back. */
+    EXPECT(msync((void *)region_bounds.end, 4096, MS_ASYNC) == -1 && errno == ENOMEM);
+    EXPECT(child_status(write_only, block) == 0);
+    EXPECT(strcmp(block, "the mold's") == 0);
+    char *copy = malloc(size);
+    region_copy_block(copy, block);
+    EXPECT(memcmp(copy, block, size) == 0);
+    free(copy);
+}
+
+static void test_freeze(void **state)
+{
+    (void)state;
+    in_child(freeze);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_blocks_are_aligned_and_apart),
+        cmocka_unit_test(test_freed_blocks_are_used_again),
+        cmocka_unit_test(test_reallocation),
+        cmocka_unit_test(test_full_region),
+        cmocka_unit_test(test_fork_while_loading),
+        cmocka_unit_test(test_freeze),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
