@@ -93,6 +93,7 @@ WORKER := \
 	worker/main \
 	worker/malloc_limit \
 	worker/mold \
+	worker/params \
 	worker/privileges \
 	worker/quota \
 	worker/rack \
@@ -249,7 +250,7 @@ RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worke
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
-	worker/intake worker/quota worker/record_walker worker/region worker/server worker/title worker/vhost
+	worker/intake worker/params worker/quota worker/record_walker worker/region worker/server worker/title worker/vhost
 
 # The test's own verifier of the frozen heap.
 VERIFY := $(HEAP) test/unit/heap_verify $(CORE)
@@ -262,7 +263,7 @@ $(eval $(call unit_test,answer,worker/answer $(CORE)))
 $(eval $(call unit_test,channel,base/channel $(CORE)))
 $(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
-$(eval $(call unit_test,fcgi,worker/fcgi worker/gate worker/record_walker base/fcgi_record $(CORE),fcgi))
+$(eval $(call unit_test,fcgi,worker/fcgi worker/gate worker/params worker/record_walker base/fcgi_record $(CORE),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
 $(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
@@ -278,6 +279,7 @@ $(eval $(call unit_test,rack_body,$(RACK),mruby))
 $(eval $(call unit_test,rack_env,$(RACK),mruby))
 $(eval $(call unit_test,rack_input,$(RACK),mruby))
 $(eval $(call unit_test,rack_response,$(RACK),mruby))
+$(eval $(call unit_test,params,worker/params base/fcgi_record $(CORE)))
 $(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
 $(eval $(call unit_test,region,worker/region))
 $(eval $(call unit_test,heap,$(VERIFY),mruby))
@@ -334,7 +336,7 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	@mkdir -p $(B)/fuzz/corpus
 	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Idaemon/base -Iworker -o $(B)/fuzz/fuzz_gate \
-		test/fuzz/fuzz_gate.c worker/gate.c worker/fcgi.c worker/record_walker.c \
+		test/fuzz/fuzz_gate.c worker/gate.c worker/fcgi.c worker/params.c worker/record_walker.c \
 		$(patsubst %,daemon/%.c,$(CORE)) daemon/base/fcgi_record.c -lfcgi
 	$(B)/fuzz/fuzz_gate -max_len=4096 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus
 

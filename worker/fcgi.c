@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "params.h"
 #include "record_walker.h"
 #include "xalloc.h"
 
@@ -338,7 +339,7 @@ enum fcgi_after fcgi_serve(const struct fcgi_call *call, struct fcgi_remainder *
     *request = (struct request){
         .transport = &transport,
         .role = (enum request_role)call->gate->role,
-        .params = transport.library.envp,
+        .params = params_decode(call->bytes, call->gate->head_length, transport.library.envp),
         .received_ns = call->received_ns,
     };
     call->answer(request, call->data);

@@ -57,11 +57,13 @@ static int receive(struct record_walker *walker)
     }
 }
 
-/* The gate has looked at the head; here only its end is of interest. */
+/* The gate has looked at the head. The parameters are taken from there (params.h): libfcgi gets an empty list. */
 static void enter_head_record(struct record_walker *walker, const struct fcgi_record_header *header)
 {
-    walker->pass = true;
-    if (header->type == FCGI_RECORD_PARAMS && header->content_length == 0)
+    bool is_last = header->type == FCGI_RECORD_PARAMS && header->content_length == 0;
+
+    walker->pass = header->type == FCGI_RECORD_BEGIN_REQUEST || is_last;
+    if (is_last)
         walker->next_phase = walker->has_body ? WALKER_BODY : WALKER_ENDED;
 }
 

@@ -2,7 +2,8 @@
  * The record walker stands between a connection and libfcgi: it hands out the records of one request and nothing else.
  * It begins with bytes that are already in memory, receives more when they are used up, and stops behind the record
  * that closes STDIN. Padding is taken out on the way (libfcgi loses its place on a padded BEGIN_REQUEST or a padded
- * closing record), and nothing but STDIN of the request in hand gets through once the head is over.
+ * closing record), and so are the parameters, which the worker has decoded by itself; nothing but STDIN of the request
+ * in hand gets through once the head is over.
  */
 #ifndef COWHERD_RECORD_WALKER_H
 #define COWHERD_RECORD_WALKER_H
