@@ -8,7 +8,7 @@
 #include "heap.h"
 #include "vm.h"
 
-#define COLLECT_OBJECTS 512
+#define COLLECT_OBJECTS 1024
 #define COLLECT_BYTES ((size_t)4 << 20)
 #define LARGE_OBJECTS 16384
 #define LARGE_BYTES ((size_t)16 << 20)
