@@ -57,6 +57,7 @@ DAEMON := \
 	daemon/generation \
 	daemon/lifecycle \
 	daemon/listener \
+	daemon/load_config \
 	daemon/logs \
 	daemon/loop \
 	daemon/main \

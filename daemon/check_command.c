@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "load_config.h"
 #include "spawn_mold.h"
 
 static unsigned check_user(const char *pool, const char *key, const char *name)
@@ -50,13 +51,7 @@ static int check_apps(const struct config *config, const struct config_pool *poo
 
 int check_command(const char *config_path, bool print)
 {
-    struct config_report report = { 0 };
-    struct config *config = config_load(config_path, &report);
-    for (size_t i = 0; i < report.errors.count; i++)
-        fprintf(stderr, "%s\n", report.errors.items[i]);
-    for (size_t i = 0; i < report.warnings.count; i++)
-        fprintf(stderr, "%s\n", report.warnings.items[i]);
-    config_report_free(&report);
+    struct config *config = load_config(config_path, true);
     if (!config)
         return 2;
     int result = 0;

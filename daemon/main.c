@@ -9,6 +9,7 @@
 #include "config.h"
 #include "control_client.h"
 #include "front_command.h"
+#include "load_config.h"
 #include "request_command.h"
 #include "strbuf.h"
 #include "supervisor.h"
@@ -38,16 +39,10 @@ static char *control_socket(const struct options *options)
 {
     if (options->socket)
         return strdup(options->socket);
-    struct config_report report = { 0 };
-    struct config *config = config_load(options->config, &report);
-    char *path = NULL;
-    if (config)
-        path = strdup(config->control);
-    for (size_t i = 0; i < report.errors.count; i++)
-        fprintf(stderr, "%s\n", report.errors.items[i]);
+    struct config *config = load_config(options->config, false);
+    char *path = config ? strdup(config->control) : NULL;
     if (!config)
         fprintf(stderr, "cowherd: the control socket can't be found without a configuration; name it with -s\n");
-    config_report_free(&report);
     config_release(config);
     return path;
 }
@@ -104,11 +99,7 @@ static int run_status(const struct options *options)
 
 static int run_front(const struct options *options)
 {
-    struct config_report report = { 0 };
-    struct config *config = config_load(options->config, &report);
-    for (size_t i = 0; i < report.errors.count; i++)
-        fprintf(stderr, "%s\n", report.errors.items[i]);
-    config_report_free(&report);
+    struct config *config = load_config(options->config, false);
     if (!config)
         return EXIT_USAGE;
     struct strbuf text = { 0 };

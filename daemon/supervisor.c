@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "load_config.h"
 #include "log.h"
 #include "logs.h"
 #include "orphans.h"
@@ -309,18 +310,6 @@ static void keep_standard_descriptors(void)
         close(fd);
 }
 
-static struct config *load_first_config(const char *path)
-{
-    struct config_report report = { 0 };
-    struct config *config = config_load(path, &report);
-    for (size_t i = 0; i < report.errors.count; i++)
-        fprintf(stderr, "%s\n", report.errors.items[i]);
-    for (size_t i = 0; i < report.warnings.count; i++)
-        fprintf(stderr, "%s\n", report.warnings.items[i]);
-    config_report_free(&report);
-    return config;
-}
-
 static int start(struct supervisor *supervisor)
 {
     struct strbuf error = { 0 };
@@ -368,7 +357,7 @@ int supervisor_run(const char *config_path)
     char message[512];
 
     keep_standard_descriptors();
-    supervisor.config = load_first_config(config_path);
+    supervisor.config = load_config(config_path, true);
     if (!supervisor.config)
         return 2;
     supervisor.config_path = xstrdup(supervisor.config->path);
