@@ -91,6 +91,7 @@ WORKER := \
 	worker/gate \
 	worker/heap \
 	worker/intake \
+	worker/listening \
 	worker/main \
 	worker/malloc_limit \
 	worker/mold \
@@ -251,7 +252,8 @@ RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worke
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
-	worker/intake worker/params worker/quota worker/record_walker worker/region worker/server worker/title worker/vhost
+	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/server \
+	worker/title worker/vhost
 
 # The test's own verifier of the frozen heap.
 VERIFY := $(HEAP) test/unit/heap_verify $(CORE)
