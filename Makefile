@@ -201,7 +201,7 @@ MRUBY_INPUTS := $(MRUBY_CONFIG) $(shell find gems -type f ! -name '*.md')
 
 mruby: $(B)/mruby/built
 
-build/mruby/fetched: gems/fetch-mruby
+build/mruby/fetched: gems/fetch-mruby gems/edit-mruby
 	$(Q)DEBIAN_MIRROR='$(DEBIAN_MIRROR)' gems/fetch-mruby build/mruby
 	@touch $@
 
@@ -349,7 +349,7 @@ demo: deps
 
 # --- Benchmark -------------------------------------------------------------------------------------------------------
 
-BENCH := $(B)/bench/bench_rack $(B)/bench/fcgi_load $(B)/bench/textbook $(B)/bench/worker_loop
+BENCH := $(B)/bench/bench_collect $(B)/bench/bench_rack $(B)/bench/fcgi_load $(B)/bench/textbook $(B)/bench/worker_loop
 WORKER_LOOP := test/bench/worker_loop $(LOOP) worker/collector $(HEAP) $(BASE)
 
 $(B)/bench/fcgi_load: $(call objects,test/bench/fcgi_load test/bench/exchange)
@@ -365,7 +365,11 @@ $(B)/bench/bench_rack: $(call objects,test/bench/bench_rack worker/vhost $(patsu
 	$(B)/mruby/built
 	$(call link,$(LIBS_mruby))
 
-$(B)/obj/test/bench/worker_loop.o $(B)/obj/test/bench/bench_rack.o: $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags \
+$(B)/bench/bench_collect: $(call objects,test/bench/bench_collect $(patsubst base/%,daemon/base/%,$(HEAP) $(CORE))) \
+	$(B)/mruby/built
+	$(call link,$(LIBS_mruby))
+
+$(patsubst %,$(B)/obj/test/bench/%.o,bench_collect bench_rack worker_loop): $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags \
 	$(B)/mruby/cflags
 	$(call compile,$(INCLUDE_worker))
 
@@ -379,6 +383,7 @@ bench:
 
 # Private, broken and shared memory with the heap frozen and not.
 bench-memory: all $(BENCH)
+	$(B)/bench/bench_collect
 	test/bench/memory --build $(B)
 
 # --- Source checks ---------------------------------------------------------------------------------------------------

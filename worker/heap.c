@@ -6,12 +6,15 @@
 
 #include <mruby/array.h>
 #include <mruby/class.h>
+#include <mruby/error.h>
 #include <mruby/gc.h>
 #include <mruby/hash.h>
 #include <mruby/irep.h>
 #include <mruby/proc.h>
 #include <mruby/string.h>
 #include <mruby/variable.h>
+
+#include <mruby/internal.h>
 
 #include "barrier.h"
 #include "barrier_repairs.h"
@@ -170,6 +173,16 @@ static void settle_string(struct RString *string)
         RSTR_SET_ASCII_FLAG(string);
 }
 
+/* The pinned tree's arrays don't share the buffers of marked ones with copies (gems/edit-mruby). */
+static void settle_array(struct RArray *array)
+{
+#ifdef MRB_ARY_PERMANENT
+    array->flags |= MRB_ARY_PERMANENT;
+#else
+    (void)array;
+#endif
+}
+
 static void add_slot(struct heap *heap, struct RBasic *object, size_t slot_size)
 {
     struct heap_span *last = heap->span_count > 0 ? &heap->spans[heap->span_count - 1] : NULL;
@@ -196,6 +209,8 @@ static int freeze_object(mrb_state *mrb, struct RBasic *object, void *data)
             pin_code(proc->body.irep);
     } else if (object->tt == MRB_TT_STRING) {
         settle_string((struct RString *)object);
+    } else if (object->tt == MRB_TT_ARRAY) {
+        settle_array((struct RArray *)object);
     }
     return MRB_EACH_OBJ_OK;
 }
@@ -210,11 +225,28 @@ static void clear_dead_stack(mrb_state *mrb)
         *value = mrb_nil_value();
 }
 
+static int find_exception(mrb_state *mrb, struct RBasic *object, void *found)
+{
+    if (object->tt == MRB_TT_EXCEPTION && ((struct RException *)object)->backtrace != NULL)
+        mrb_ary_push(mrb, *(mrb_value *)found, mrb_obj_value(object));
+    return MRB_EACH_OBJ_OK;
+}
+
+/* Exception#backtrace unpacks into the exception what it has packed when it was raised. */
+static void unpack_backtraces(mrb_state *mrb)
+{
+    mrb_value found = mrb_ary_new(mrb);
+    mrb_objspace_each_objects(mrb, find_exception, &found);
+    for (mrb_int i = 0; i < RARRAY_LEN(found); i++)
+        mrb_exc_backtrace(mrb, RARRAY_PTR(found)[i]);
+}
+
 static void freeze_interpreter(mrb_state *mrb)
 {
     struct heap *heap = heap_of(mrb);
     mrb_gc *gc = &mrb->gc;
 
+    unpack_backtraces(mrb);
     mrb_gc_arena_restore(mrb, 0);
     clear_dead_stack(mrb);
     mrb_full_gc(mrb);

@@ -12,13 +12,15 @@
 #include <mruby/internal.h>
 
 struct visitor {
+    uintptr_t start; /* of those that are passed over */
+    uintptr_t length;
     void (*visit)(mrb_state *mrb, struct RBasic *child, void *data);
     void *data;
 };
 
 static void visit_object(mrb_state *mrb, const struct visitor *visitor, const void *child)
 {
-    if (child != NULL)
+    if (child != NULL && (uintptr_t)child - visitor->start >= visitor->length)
         visitor->visit(mrb, (struct RBasic *)child, visitor->data);
 }
 
@@ -41,12 +43,47 @@ static int visit_variable(mrb_state *mrb, mrb_sym name, mrb_value value, void *d
     return 0;
 }
 
+#ifdef MRB_64BIT
+
+/* mruby's (hash.c): the entries in the order of insertion, the deleted ones with an undefined key and a stale value. */
+struct hash_entry {
+    mrb_value key;
+    mrb_value value;
+};
+
+/* The beginning of it. */
+struct hash_table {
+    struct hash_entry *entries;
+};
+
+/* mrb_hash_foreach takes ten times as long: a collection can have to look at a large one. */
+static void visit_entries(mrb_state *mrb, struct visitor *visitor, struct RHash *hash)
+{
+    const struct hash_entry *entry = (hash->flags & MRB_HASH_HT) != 0 ? hash->hsh.ht->entries : hash->hsh.ea;
+
+    for (uint32_t left = hash->ea_n_used; left > 0; left--, entry++) {
+        if (mrb_undef_p(entry->key))
+            continue;
+        visit_value(mrb, visitor, entry->key);
+        visit_value(mrb, visitor, entry->value);
+    }
+}
+
+#else
+
 static int visit_entry(mrb_state *mrb, mrb_value key, mrb_value value, void *data)
 {
     visit_value(mrb, data, key);
     visit_value(mrb, data, value);
     return 0;
 }
+
+static void visit_entries(mrb_state *mrb, struct visitor *visitor, struct RHash *hash)
+{
+    mrb_hash_foreach(mrb, hash, visit_entry, visitor);
+}
+
+#endif
 
 static int visit_method(mrb_state *mrb, mrb_sym name, mrb_method_t method, void *data)
 {
@@ -79,7 +116,13 @@ static void visit_exception(mrb_state *mrb, struct visitor *visitor, struct RExc
 bool references_visit(mrb_state *mrb, struct RBasic *object,
                       void (*visit)(mrb_state *mrb, struct RBasic *child, void *data), void *data)
 {
-    struct visitor visitor = { .visit = visit, .data = data };
+    return references_visit_outside(mrb, object, 0, 0, visit, data);
+}
+
+bool references_visit_outside(mrb_state *mrb, struct RBasic *object, uintptr_t start, uintptr_t end,
+                              void (*visit)(mrb_state *mrb, struct RBasic *child, void *data), void *data)
+{
+    struct visitor visitor = { .start = start, .length = end - start, .visit = visit, .data = data };
 
     if (object->tt == MRB_TT_FIBER)
         return false;
@@ -110,7 +153,7 @@ bool references_visit(mrb_state *mrb, struct RBasic *object,
         break;
     case MRB_TT_HASH:
         visit_variables(mrb, &visitor, object);
-        mrb_hash_foreach(mrb, (struct RHash *)object, visit_entry, &visitor);
+        visit_entries(mrb, &visitor, (struct RHash *)object);
         break;
     case MRB_TT_STRING:
         if (RSTR_FSHARED_P((struct RString *)object))

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <mruby.h>
 
@@ -16,6 +17,10 @@
  */
 bool references_visit(mrb_state *mrb, struct RBasic *object,
                       void (*visit)(mrb_state *mrb, struct RBasic *child, void *data), void *data);
+
+/* The same without the objects from address `start` to `end`, which are passed over quickly. */
+bool references_visit_outside(mrb_state *mrb, struct RBasic *object, uintptr_t start, uintptr_t end,
+                              void (*visit)(mrb_state *mrb, struct RBasic *child, void *data), void *data);
 
 /* How many there are, for containers that can be large (arrays, structs, hashes); 0 for everything else. */
 size_t references_container_size(const struct RBasic *object);

@@ -105,19 +105,14 @@ void remembered_set_add_value(struct remembered_set *set, struct RBasic *object,
         item->walk = true;
 }
 
-struct walk {
-    struct remembered *item;
-    uint32_t found;
-};
-
 static void mark_child(mrb_state *mrb, struct RBasic *child, void *data)
 {
-    struct walk *walk = data;
+    struct remembered *item = data;
     if (!is_young(child))
         return;
-    walk->found++;
-    if (walk->item->large)
-        list(walk->item, child);
+    item->found++;
+    if (item->large)
+        list(item, child);
     mrb_gc_mark(mrb, child);
 }
 
@@ -131,34 +126,43 @@ static void traverse(mrb_state *mrb, struct RBasic *object)
     mrb->gc.gray_list = object;
 }
 
-/* The number of young objects that it refers to; at least 1 when that can't be known. */
-static uint32_t mark_walking(mrb_state *mrb, struct remembered *item)
+static void mark_walking(mrb_state *mrb, struct remembered *item)
 {
-    struct walk walk = { .item = item };
     item->large = references_container_size(item->object) > REMEMBERED_LARGE;
     item->young_count = 0;
-    if (!references_visit(mrb, item->object, mark_child, &walk)) {
-        traverse(mrb, item->object);
-        return 1;
-    }
-    return walk.found;
+    item->found = 0;
+    if (references_visit_outside(mrb, item->object, region_bounds.start, region_bounds.end, mark_child, item))
+        return;
+    traverse(mrb, item->object);
+    item->found = 1; /* that can't be known */
 }
 
-static uint32_t mark_listed(mrb_state *mrb, struct remembered *item)
+static void mark_listed(mrb_state *mrb, struct remembered *item)
 {
     for (uint32_t i = 0; i < item->young_count; i++)
         mrb_gc_mark(mrb, item->young[i]);
-    return item->young_count;
+    item->found = item->young_count;
 }
 
-/* Whether the object stays in the set. */
-static bool mark_item(mrb_state *mrb, struct remembered *item, bool last)
+static bool is_to_walk(const struct remembered *item)
 {
-    bool walk = item->walk || !item->large || item->rounds >= REMEMBERED_ROUNDS;
-    uint32_t found = walk ? mark_walking(mrb, item) : mark_listed(mrb, item);
-    if (!last)
-        return true;
-    if (walk) {
+    return item->walk || !item->large || item->rounds >= REMEMBERED_ROUNDS;
+}
+
+static void mark_items(struct remembered_set *set, mrb_state *mrb)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (is_to_walk(&set->items[i]))
+            mark_walking(mrb, &set->items[i]);
+        else
+            mark_listed(mrb, &set->items[i]);
+    }
+}
+
+/* Whether it stays in the set. */
+static bool settle_item(struct remembered *item)
+{
+    if (is_to_walk(item)) {
         /* What is stored from here on passes a barrier again. */
         item->walk = false;
         item->rounds = 0;
@@ -166,14 +170,15 @@ static bool mark_item(mrb_state *mrb, struct remembered *item, bool last)
     } else {
         item->rounds++;
     }
-    return found > 0;
+    return item->found > 0;
 }
 
-void remembered_set_mark(struct remembered_set *set, mrb_state *mrb, bool last)
+static void settle_items(struct remembered_set *set)
 {
     uint32_t kept = 0;
+
     for (uint32_t i = 0; i < set->count; i++) {
-        if (mark_item(mrb, &set->items[i], last))
+        if (settle_item(&set->items[i]))
             set->items[kept++] = set->items[i];
         else
             free(set->items[i].young);
@@ -182,6 +187,17 @@ void remembered_set_mark(struct remembered_set *set, mrb_state *mrb, bool last)
         set->count = kept;
         index_rebuild(set);
     }
+}
+
+void remembered_set_mark(struct remembered_set *set, mrb_state *mrb, bool last)
+{
+    /* Steps of a collection are taken where objects are allocated: with none since, nothing has run since. */
+    if (!last || mrb->gc.live != set->live_before)
+        mark_items(set, mrb);
+    if (last)
+        settle_items(set);
+    else
+        set->live_before = mrb->gc.live;
 }
 
 void remembered_set_walk_all(struct remembered_set *set)

@@ -26,6 +26,7 @@ struct remembered {
     uint32_t young_count;
     uint32_t young_capacity;
     uint32_t walk_at; /* young_count at which it is walked again */
+    uint32_t found;   /* young objects that it referred to at the last marking */
     uint16_t rounds;  /* collections since the last walk */
     bool large;
     bool walk;
@@ -37,6 +38,7 @@ struct remembered_set {
     uint32_t capacity;
     uint32_t *index; /* open addressing: position + 1, 0 empty */
     uint32_t index_size;
+    size_t live_before; /* objects, at the beginning of this marking phase */
 };
 
 /* `value` (young) was stored into `object`. */
@@ -46,8 +48,8 @@ void remembered_set_add_value(struct remembered_set *set, struct RBasic *object,
 void remembered_set_add(struct remembered_set *set, struct RBasic *object);
 
 /*
- * Marks what the set keeps alive. At the end of a marking phase (`last`) objects without young references leave the
- * set.
+ * Marks what the set keeps alive: at the beginning of a marking phase, and again at its end (`last`) when Ruby has run
+ * between the two. At the end objects without young references leave the set.
  */
 void remembered_set_mark(struct remembered_set *set, mrb_state *mrb, bool last);
 
