@@ -61,9 +61,11 @@ static void visit_entries(mrb_state *mrb, struct visitor *visitor, struct RHash 
 {
     const struct hash_entry *entry = (hash->flags & MRB_HASH_HT) != 0 ? hash->hsh.ht->entries : hash->hsh.ea;
 
-    for (uint32_t left = hash->ea_n_used; left > 0; left--, entry++) {
+    /* ea_n_used says 0 while Hash#rehash calls the keys' methods; size is right. */
+    for (uint32_t left = hash->size; left > 0; entry++) {
         if (mrb_undef_p(entry->key))
             continue;
+        left--;
         visit_value(mrb, visitor, entry->key);
         visit_value(mrb, visitor, entry->value);
     }
