@@ -26,8 +26,10 @@ BASE := \
 	daemon/base/channel \
 	daemon/base/clock \
 	daemon/base/fcgi_record \
+	daemon/base/heap_map \
 	daemon/base/json \
 	daemon/base/log \
+	daemon/base/mapping \
 	daemon/base/memory_meter \
 	daemon/base/scoreboard \
 	daemon/base/strbuf \
@@ -49,52 +51,69 @@ CONFIG := \
 	config/yaml_tree
 
 DAEMON := \
+	daemon/allocator_library \
 	daemon/check_command \
 	daemon/control \
 	daemon/control_client \
 	daemon/front_command \
 	daemon/front_nginx \
 	daemon/generation \
+	daemon/heap_command \
+	daemon/heap_svg \
+	daemon/inquiry \
 	daemon/lifecycle \
 	daemon/listener \
 	daemon/load_config \
 	daemon/logs \
 	daemon/loop \
 	daemon/main \
+	daemon/memory_report \
+	daemon/mold_environment \
 	daemon/obituary \
 	daemon/orphans \
 	daemon/output \
 	daemon/pid_file \
 	daemon/pool \
 	daemon/recycle \
+	daemon/recycling \
 	daemon/request_command \
 	daemon/request_exchange \
 	daemon/sampler \
+	daemon/shared_library \
 	daemon/spawn_mold \
 	daemon/status \
 	daemon/supervisor \
 	daemon/ticket \
+	daemon/trace \
+	daemon/trace_command \
+	daemon/trace_report \
 	daemon/workers
 
 WORKER := \
 	worker/access_log \
+	worker/allocator \
 	worker/allow \
 	worker/answer \
 	worker/app \
 	worker/barrier \
 	worker/barrier_repairs \
+	worker/block_owners \
 	worker/collector \
 	worker/connection \
+	worker/descriptors \
 	worker/dispatch \
 	worker/fcgi \
 	worker/fork_worker \
 	worker/gate \
 	worker/heap \
+	worker/heap_survey \
 	worker/intake \
 	worker/listening \
+	worker/load_guard \
 	worker/main \
 	worker/malloc_limit \
 	worker/mold \
+	worker/out_of_memory \
 	worker/params \
 	worker/privileges \
 	worker/quota \
@@ -113,9 +132,12 @@ WORKER := \
 	worker/remembered_set \
 	worker/server \
 	worker/title \
+	worker/traced_worker \
 	worker/vhost \
 	worker/vm \
-	worker/vm_random
+	worker/vm_describe \
+	worker/vm_random \
+	worker/write_trace
 
 COWHERD_OBJECTS := $(BASE) $(CONFIG) $(DAEMON)
 MOLD_OBJECTS    := $(BASE) $(CONFIG) $(WORKER)
@@ -141,8 +163,9 @@ INCLUDE_worker := $(INCLUDE_config) -Iworker @$(B)/mruby/cflags
 LIBS_yaml  := -lyaml
 LIBS_bsd   := -lbsd
 LIBS_fcgi  := -lfcgi
-# The frozen heap stands in front of these functions of mruby's (worker/barrier.c).
-WRAPPED := mrb_field_write_barrier mrb_write_barrier mrb_gc_mark_gv mrb_objspace_each_objects mrb_object_dead_p
+# The frozen heap stands in front of these functions of mruby's (worker/barrier.c, worker/out_of_memory.c).
+WRAPPED := mrb_field_write_barrier mrb_write_barrier mrb_gc_mark_gv mrb_objspace_each_objects mrb_object_dead_p \
+	mrb_raise_nomemory
 LIBS_mruby := $(WRAPPED:%=-Wl,--wrap=%) @$(B)/mruby/ldflags
 
 comma := ,
@@ -245,38 +268,55 @@ unit_includes = $(if $(filter worker/%,$(1)),$(INCLUDE_worker),$(if $(filter dae
 CORE := base/clock base/log base/strbuf base/xalloc
 
 # What serves a Rack app, without what carries the request.
-HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit worker/references worker/region \
-	worker/remembered_set
+HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit worker/out_of_memory worker/references \
+	worker/region worker/remembered_set
 RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
-	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/vm worker/vm_random $(CORE)
+	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/vm worker/vm_describe \
+	worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
 	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/server \
 	worker/title worker/vhost
 
+# What a worker does with its heap between requests, and tells of it.
+COLLECTOR := worker/allocator worker/collector worker/heap_survey
+
+SERVER := $(LOOP) $(COLLECTOR) $(HEAP) $(patsubst daemon/%,%,$(BASE))
+
+# What libfcgi is driven by.
+FCGI := worker/fcgi worker/gate worker/params worker/record_walker base/fcgi_record $(CORE)
+
 # The test's own verifier of the frozen heap.
 VERIFY := $(HEAP) test/unit/heap_verify $(CORE)
 
 UNIT_TESTS :=
 $(eval $(call unit_test,access_log,worker/access_log base/json $(CORE)))
+$(eval $(call unit_test,allocator,worker/allocator $(CORE)))
+$(eval $(call unit_test,allocator_library,daemon/allocator_library $(CORE)))
 $(eval $(call unit_test,allow,worker/allow $(CORE)))
 $(eval $(call unit_test,app,worker/app $(RACK),mruby))
 $(eval $(call unit_test,answer,worker/answer $(CORE)))
 $(eval $(call unit_test,channel,base/channel $(CORE)))
 $(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
-$(eval $(call unit_test,fcgi,worker/fcgi worker/gate worker/params worker/record_walker base/fcgi_record $(CORE),fcgi))
+$(eval $(call unit_test,fcgi,$(FCGI),fcgi))
+$(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
 $(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
+$(eval $(call unit_test,heap_map,base/heap_map $(CORE)))
+$(eval $(call unit_test,heap_svg,daemon/heap_svg base/heap_map $(CORE)))
 $(eval $(call unit_test,json,base/json $(CORE)))
 $(eval $(call unit_test,lifecycle,daemon/lifecycle))
 $(eval $(call unit_test,log,$(CORE)))
 $(eval $(call unit_test,loop,daemon/loop $(CORE)))
-$(eval $(call unit_test,memory_meter,base/memory_meter $(CORE)))
+$(eval $(call unit_test,mapping,base/mapping))
+$(eval $(call unit_test,memory_meter,base/mapping base/memory_meter $(CORE)))
+$(eval $(call unit_test,mold_environment,daemon/mold_environment $(CORE)))
 $(eval $(call unit_test,names,config/names config/values $(CORE)))
 $(eval $(call unit_test,nearest,config/nearest))
+$(eval $(call unit_test,orphans,daemon/orphans))
 $(eval $(call unit_test,rack,$(RACK),mruby))
 $(eval $(call unit_test,rack_body,$(RACK),mruby))
 $(eval $(call unit_test,rack_env,$(RACK),mruby))
@@ -285,15 +325,20 @@ $(eval $(call unit_test,rack_response,$(RACK),mruby))
 $(eval $(call unit_test,params,worker/params base/fcgi_record $(CORE)))
 $(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
 $(eval $(call unit_test,region,worker/region))
-$(eval $(call unit_test,heap,$(VERIFY),mruby))
+$(eval $(call unit_test,heap,$(VERIFY) base/mapping base/memory_meter,mruby))
 $(eval $(call unit_test,recycle,daemon/recycle))
 $(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
-$(eval $(call unit_test,server,$(LOOP) worker/collector $(HEAP) $(patsubst daemon/%,%,$(BASE)),fcgi bsd mruby))
+$(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
+$(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))
+$(eval $(call unit_test,shared_library,daemon/shared_library $(CORE)))
 $(eval $(call unit_test,strbuf,$(CORE)))
+$(eval $(call unit_test,syslog,daemon/logs $(CORE)))
 $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
+$(eval $(call unit_test,trace_report,daemon/trace_report base/json $(CORE)))
 $(eval $(call unit_test,values,config/values $(CORE)))
 $(eval $(call unit_test,vhost,worker/vhost))
-$(eval $(call unit_test,vm,$(HEAP) worker/vm worker/vm_random $(CORE),mruby))
+$(eval $(call unit_test,vm,$(HEAP) worker/vm worker/vm_describe worker/vm_random $(CORE),mruby))
+$(eval $(call unit_test,write_trace,$(HEAP) worker/block_owners worker/write_trace $(CORE),mruby))
 
 $(UNIT_TESTS):
 	$(call link,$(LIBRARIES) -lcmocka)
@@ -309,22 +354,36 @@ unit-tests: $(UNIT_TESTS)
 $(B)/test/torture: $(call objects,test/torture/torture $(patsubst base/%,daemon/base/%,$(VERIFY))) $(B)/mruby/built
 	$(call link,-Wl$(comma)--wrap=mrb_obj_alloc $(LIBS_mruby))
 
-$(B)/obj/test/torture/torture.o $(B)/obj/test/unit/heap_verify.o: INCLUDES := $(INCLUDE_worker) -Itest/unit
-$(B)/obj/test/torture/torture.o $(B)/obj/test/unit/heap_verify.o: $(B)/mruby/cflags
+# So does the one that runs mruby's tests in a frozen heap, with mruby's test driver and the helpers of the gems' tests.
+MRUBY_TEST := $(B)/mruby/host/mrbgems/mruby-test
+SUITE_WRAPPED := mrb_obj_alloc mrb_open_allocf mrb_open_core mrb_load_irep mrb_t_pass_result
+
+$(B)/test/suite: $(call objects,test/torture/suite $(patsubst base/%,daemon/base/%,$(VERIFY))) $(B)/mruby/tests
+	$(Q)$(CC) @$(B)/mruby/cflags -fPIE -O1 -w -Dmain=mruby_test_main -c -o $(B)/obj/test/torture/driver.o \
+		$(MRUBY_TREE)/mrbgems/mruby-test/driver.c
+	$(call link,$(B)/obj/test/torture/driver.o $(MRUBY_TEST)/vformat.o $(MRUBY_TEST)/mrbtest.o -Wl$(comma)--whole-archive \
+		$(MRUBY_TEST)/mrbtest.a -Wl$(comma)--no-whole-archive -rdynamic $(SUITE_WRAPPED:%=-Wl$(comma)--wrap=%) $(LIBS_mruby))
+
+TORTURE_OBJECTS := $(call objects,test/torture/torture test/torture/suite test/unit/heap_verify)
+$(TORTURE_OBJECTS): INCLUDES := $(INCLUDE_worker) -Itest/unit
+$(TORTURE_OBJECTS): $(B)/mruby/cflags
 
 $(B)/obj/test/torture/%.o: test/torture/%.c $(B)/flags
 	$(call compile,$(INCLUDES))
 
-TORTURE_SEEDS ?= 2000
+SEEDS   ?= 2000
+SECONDS ?= 0
 
-torture: $(B)/test/torture
-	$< --first $$(date +%s) --count $(TORTURE_SEEDS) --stress-every 5 test/torture
+torture: $(B)/test/torture $(B)/test/suite
+	$(B)/test/suite --every 3 --without gems $(B)/mruby/host/mrbgems
+	$< --first $$(date +%s) --count $$(( ($(SEEDS) + 99) / 100 )) --every 1 --stress-every 1 test/torture
+	$< --first $$(date +%s) --count $(SEEDS) --seconds $(SECONDS) --stress-every 5 test/torture
 
 check: unit-tests all
 	test/run $(B) unit config
 
 test: deps
-	@$(MAKE) --no-print-directory unit-tests $(B)/test/torture mruby-test all
+	@$(MAKE) --no-print-directory unit-tests $(B)/test/torture $(B)/test/suite mruby-test all
 	test/run $(B) unit gems torture config system
 
 # Everything again with AddressSanitizer (libmruby too) and UndefinedBehaviorSanitizer (the project's own code).
@@ -349,8 +408,9 @@ demo: deps
 
 # --- Benchmark -------------------------------------------------------------------------------------------------------
 
-BENCH := $(B)/bench/bench_collect $(B)/bench/bench_rack $(B)/bench/fcgi_load $(B)/bench/textbook $(B)/bench/worker_loop
-WORKER_LOOP := test/bench/worker_loop $(LOOP) worker/collector $(HEAP) $(BASE)
+BENCH := $(B)/bench/bench_rack $(B)/bench/fcgi_load $(B)/bench/textbook $(B)/bench/worker_loop
+BENCH_MEMORY := $(B)/bench/bare_fork.so $(B)/bench/bench_collect $(B)/bench/fcgi_load
+WORKER_LOOP := test/bench/worker_loop $(LOOP) $(COLLECTOR) $(HEAP) $(BASE)
 
 $(B)/bench/fcgi_load: $(call objects,test/bench/fcgi_load test/bench/exchange)
 	$(call link,)
@@ -381,10 +441,23 @@ bench:
 	@$(MAKE) --no-print-directory all $(BENCH)
 	test/bench/run --build $(B) $(BENCH_OPTIONS)
 
-# Private, broken and shared memory with the heap frozen and not.
-bench-memory: all $(BENCH)
-	$(B)/bench/bench_collect
-	test/bench/memory --build $(B)
+# Preloaded into cowherd-mold: times bare forks of it.
+$(B)/bench/bare_fork.so: test/bench/bare_fork.c $(B)/flags
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  LINK  $@")
+	$(Q)$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(CFLAGS) $(WARNINGS) -fPIC -shared -o $@ $<
+
+# What workers have for themselves: the heap frozen and not, and other servers.
+bench-memory:
+	@packaging/install-deps build $(if $(findstring --skip-missing,$(BENCH_OPTIONS)),,peers)
+	@$(MAKE) --no-print-directory all $(BENCH_MEMORY)
+	test/bench/memory --build $(B) $(BENCH_OPTIONS)
+
+# The allocators of `allocator:` against each other.
+bench-allocators:
+	@packaging/install-deps build test
+	@$(MAKE) --no-print-directory all $(B)/bench/fcgi_load
+	test/bench/allocators --build $(B) $(BENCH_OPTIONS)
 
 # --- Source checks ---------------------------------------------------------------------------------------------------
 
@@ -436,14 +509,15 @@ help:
 	@echo 'make mruby      fetches and builds mruby; MRUBY_SRC=DIR, MRUBY_CONFIG=FILE, DEBIAN_MIRROR=URL'
 	@echo 'make demo       two example apps behind nginx on 127.0.0.1:8080; ONCE=1 ends by itself'
 	@echo 'make test       everything; make check: without the system tests; make asan: with sanitizers'
-	@echo 'make torture    TORTURE_SEEDS=2000; random mutation of a frozen heap, against one that is not'
+	@echo 'make torture    SEEDS=2000 SECONDS=0 (no limit); a frozen heap against one that is not: random mutation, mruby tests'
 	@echo 'make fuzz       FUZZ_SECONDS=60; what clients can send, against gate and libfcgi (needs clang)'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
-	@echo 'make bench-memory measures what workers share, frozen and not'
+	@echo 'make bench-memory measures what workers have for themselves, against unicorn, gunicorn and Starlet'
+	@echo 'make bench-allocators glibc, jemalloc and mimalloc on a workload that fragments'
 	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
 	@echo 'make lint       clang-format, cppcheck, who includes whom'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-memory check clean demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-memory check clean demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:

@@ -54,6 +54,7 @@ static void free_pool(struct config_pool *pool)
     for (size_t i = 0; i < pool->app_count; i++)
         free_app(&pool->apps[i]);
     free(pool->apps);
+    free(pool->allocator_place);
     free(pool->name);
 }
 
@@ -65,19 +66,12 @@ static void free_section(enum section section, void *base)
     for (size_t i = 0; i < count; i++) {
         void *field = (char *)base + settings[i].offset;
         switch (settings[i].type) {
-        case SETTING_ACCOUNT:
-        case SETTING_IDENTIFIER:
-        case SETTING_FILE_NAME:
-        case SETTING_PATH:
-        case SETTING_SOCKET_PATH:
-        case SETTING_ROOT_PATH:
-        case SETTING_LOG_TARGET:
-        case SETTING_STATUS_ADDRESS:
-        case SETTING_HOST:
-        case SETTING_URL_PATH: free(*(char **)field); break;
-        case SETTING_PATHS:
-        case SETTING_REQUESTS:
-        case SETTING_ALLOW: free_strings(field); break;
+        CASES_STRING:
+            free(*(char **)field);
+            break;
+        CASES_STRINGS:
+            free_strings(field);
+            break;
         case SETTING_SECTION:
         case SETTING_OPTIONAL_SECTION: free_section(settings[i].child, base); break;
         default: break;

@@ -129,10 +129,12 @@ struct config_pool {
     struct config_strings preload; /* absolute files */
     struct config_pairs env;
     enum config_allocator allocator;
+    char *allocator_place; /* "file:line:column" for a message; NULL where the setting is not given */
     struct {
         int64_t requests;         /* 0: off; default 0 */
         int64_t age_ns;           /* 0: off; default 0 */
         int64_t private_memory;   /* bytes grown since the fork; 0: off; default 0 */
+        int64_t symbols;          /* interned since the fork; 0: off; default 20000 */
         int jitter;               /* percent, default 10 */
         unsigned max_unavailable; /* default 1 */
     } recycle;

@@ -225,6 +225,14 @@ static void check_apps(struct binder *binder, const struct config_pool *pool, co
     free(apps);
 }
 
+/* Whether the machine has it is found out later. */
+static void note_allocator(struct config_pool *pool, const struct node *pool_node)
+{
+    const struct node *node = node_find(pool_node, "allocator");
+    if (usable(node))
+        pool->allocator_place = place_text(node->place);
+}
+
 static void claim_own(struct binder *binder, struct claims *claims, const char *key, const char *address,
                       const struct node *node, const struct node *root)
 {
@@ -247,6 +255,7 @@ void config_check(struct binder *binder, const struct node *main_root, struct co
         check_workers(binder, &config->pools[i], node);
         check_listeners(binder, &claims, &config->pools[i], node);
         check_apps(binder, &config->pools[i], node);
+        note_allocator(&config->pools[i], node);
     }
     free(claims.items);
 }

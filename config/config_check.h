@@ -7,8 +7,9 @@
 #include "bind.h"
 
 /*
- * Settles the defaults that follow other settings, then reports contradictions. `main_root` is the main file's tree,
- * the binder's origins are the pools'. Nodes that failed before are left out, so that one slip gives one message.
+ * Settles the defaults that follow other settings, reports contradictions, and notes where the allocators stand.
+ * `main_root` is the main file's tree, the binder's origins are the pools'. Nodes that failed before are left out, so
+ * that one slip gives one message.
  */
 void config_check(struct binder *binder, const struct node *main_root, struct config *config);
 

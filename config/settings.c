@@ -117,20 +117,12 @@ bool setting_is_off(const struct setting *setting, const void *base)
     case SETTING_WORDS: return *(const unsigned *)field == 0;
     case SETTING_NUMBER:
     case SETTING_DURATION:
-    case SETTING_SIZE: return *(const int64_t *)field == 0;
-    case SETTING_ACCOUNT:
-    case SETTING_IDENTIFIER:
-    case SETTING_FILE_NAME:
-    case SETTING_PATH:
-    case SETTING_SOCKET_PATH:
-    case SETTING_ROOT_PATH:
-    case SETTING_LOG_TARGET:
-    case SETTING_STATUS_ADDRESS:
-    case SETTING_HOST:
-    case SETTING_URL_PATH: return *(char *const *)field == NULL;
-    case SETTING_PATHS:
-    case SETTING_REQUESTS:
-    case SETTING_ALLOW: return ((const struct config_strings *)field)->count == 0;
+    case SETTING_SIZE:
+        return *(const int64_t *)field == 0;
+    CASES_STRING:
+        return *(char *const *)field == NULL;
+    CASES_STRINGS:
+        return ((const struct config_strings *)field)->count == 0;
     case SETTING_HOOKS: return ((const struct config_app *)base)->hook_count == 0;
     case SETTING_LISTEN:
     case SETTING_ENVIRONMENT:

@@ -74,6 +74,23 @@ enum setting_type {
     SETTING_INCLUDE, /* no field: the result is in `pools` */
 };
 
+/* For a switch over the types: the strings, and the lists of strings. */
+#define CASES_STRING                                                                                                   \
+    case SETTING_ACCOUNT:                                                                                              \
+    case SETTING_IDENTIFIER:                                                                                           \
+    case SETTING_FILE_NAME:                                                                                            \
+    case SETTING_PATH:                                                                                                 \
+    case SETTING_SOCKET_PATH:                                                                                          \
+    case SETTING_ROOT_PATH:                                                                                            \
+    case SETTING_LOG_TARGET:                                                                                           \
+    case SETTING_STATUS_ADDRESS:                                                                                       \
+    case SETTING_HOST:                                                                                                 \
+    case SETTING_URL_PATH
+#define CASES_STRINGS                                                                                                  \
+    case SETTING_PATHS:                                                                                                \
+    case SETTING_REQUESTS:                                                                                             \
+    case SETTING_ALLOW
+
 enum setting_reload { RELOAD_LIVE, RELOAD_GENERATION, RELOAD_RESTART };
 enum setting_effect { EFFECT_NOW, EFFECT_LATER, EFFECT_OFF_ONLY };
 

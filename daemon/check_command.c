@@ -4,9 +4,11 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "allocator_library.h"
 #include "config.h"
 #include "load_config.h"
 #include "spawn_mold.h"
@@ -34,19 +36,38 @@ static unsigned check_names(const struct config_pool *pool)
            check_group(pool->name, "socket.group", pool->socket.group);
 }
 
-/* 0: its apps compile. */
-static int check_apps(const struct config *config, const struct config_pool *pool)
+/* 0: its apps compile, with the allocator whose library this is. */
+static int check_apps(const struct config *config, const struct config_pool *pool, const char *library)
 {
     struct strbuf text = { 0 };
     config_print_pool(config, pool, &text);
     int fd = spawn_memfd("cowherd-config", text.data, text.length);
     strbuf_free(&text);
-    int status = fd < 0 ? -1 : spawn_mold_check(fd);
+    int status = fd < 0 ? -1 : spawn_mold_check(pool, library, fd);
     if (status < 0)
         fprintf(stderr, "cowherd: can't run cowherd-mold: %s\n", strerror(errno));
     if (fd >= 0)
         close(fd);
     return status;
+}
+
+/* Without the allocator that it asks for a pool doesn't start; what else is wrong is found with glibc's. */
+static int check_pool(const struct config *config, const struct config_pool *pool)
+{
+    struct config_pool settings = *pool;
+    struct strbuf error = { 0 };
+    char *library;
+    bool found = allocator_library(pool, &library, &error);
+    if (!found) {
+        fprintf(stderr, "%s\n", error.data);
+        settings.allocator = ALLOCATOR_GLIBC;
+    }
+    int status = check_apps(config, &settings, library);
+    strbuf_free(&error);
+    free(library);
+    if (!found)
+        return 2;
+    return status != 0 ? 1 : 0;
 }
 
 int check_command(const char *config_path, bool print)
@@ -65,9 +86,11 @@ int check_command(const char *config_path, bool print)
         strbuf_free(&text);
         fflush(stdout);
     }
-    for (size_t i = 0; i < config->pool_count; i++)
-        if (check_apps(config, &config->pools[i]) != 0 && result == 0)
-            result = 1;
+    for (size_t i = 0; i < config->pool_count; i++) {
+        int status = check_pool(config, &config->pools[i]);
+        if (status > result)
+            result = status;
+    }
     if (result == 0 && !print)
         printf("%s: the configuration is fine and the apps compile\n", config_path);
     config_release(config);

@@ -8,22 +8,29 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "inquiry.h"
 #include "listener.h"
 #include "log.h"
+#include "memory_report.h"
 #include "status.h"
 #include "supervisor.h"
+#include "trace.h"
 #include "xalloc.h"
 
 #define CLIENTS_MAX 64
 #define LINE_MAX_BYTES 1024
 #define REQUEST_TIME_NS (10 * CLOCK_NS_PER_S)
 #define ARGUMENTS_MAX 4
+#define ACCEPT_PAUSE_NS CLOCK_NS_PER_S
+#define MEMORY_PATIENCE_NS CLOCK_NS_PER_S
+#define HEAP_PATIENCE_NS (5 * CLOCK_NS_PER_S)
 
 struct control {
     struct supervisor *supervisor;
     struct listener_set set;
     struct listener *listener;
     struct loop_source source;
+    struct loop_timer again; /* the source is watched again */
     struct client *clients;
     unsigned client_count;
 };
@@ -36,6 +43,10 @@ struct client {
     struct strbuf request;
     struct strbuf answer;
     struct ticket *ticket; /* what it waits for */
+    /* In place of the ticket's text as the answer; at the deadline (NULL: wait on). */
+    void (*settled)(struct client *client);
+    void (*late)(struct client *client);
+    char *words[ARGUMENTS_MAX + 2]; /* of the request, the command first */
     bool answered;
 };
 
@@ -47,6 +58,8 @@ static void client_free(struct client *client)
         link = &(*link)->next;
     *link = client->next;
     control->client_count--;
+    if (client->ticket)
+        trace_finish(control->supervisor, client->ticket, "who asked for the trace has left");
     ticket_abandon(client->ticket);
     loop_timer_clear(control->supervisor->loop, &client->deadline);
     loop_remove(control->supervisor->loop, &client->source);
@@ -88,7 +101,10 @@ static void ticket_done(void *data, bool succeeded, const char *text)
 {
     struct client *client = data;
     client->ticket = NULL;
-    client_answer(client, succeeded, text);
+    if (client->settled)
+        client->settled(client);
+    else
+        client_answer(client, succeeded, text);
 }
 
 static struct ticket *wait_with_ticket(struct client *client)
@@ -107,6 +123,91 @@ static void command_status(struct client *client, char *const arguments[])
         status_table(client->control->supervisor, &text);
     client_answer(client, true, text.data);
     strbuf_free(&text);
+}
+
+/* Waits for the ticket no longer than this. */
+static struct ticket *wait_until_late(struct client *client, int64_t patience_ns, void (*late)(struct client *client))
+{
+    struct ticket *ticket = wait_with_ticket(client);
+    client->late = late;
+    loop_timer_set(client->control->supervisor->loop, &client->deadline, clock_monotonic_ns() + patience_ns);
+    return ticket;
+}
+
+/* NULL: answered why not. */
+static struct pool *find_pool(struct client *client, const char *name)
+{
+    const struct supervisor *supervisor = client->control->supervisor;
+    struct pool *pool = name ? supervisor_pool(supervisor, name) : NULL;
+    struct strbuf text = { 0 };
+    if (!name && supervisor->pool_count == 1)
+        pool = supervisor->pools[0];
+    if (pool)
+        return pool;
+    if (name)
+        strbuf_printf(&text, "there is no pool \"%s\"; the pools are:", name);
+    else
+        strbuf_puts(&text, "name one of the pools:");
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        strbuf_printf(&text, " %s", supervisor->pools[i]->name);
+    client_answer(client, false, text.data);
+    strbuf_free(&text);
+    return NULL;
+}
+
+/* "memory", "table" or "json", then perhaps a pool. */
+static void answer_memory(struct client *client)
+{
+    const struct supervisor *supervisor = client->control->supervisor;
+    const char *format = client->words[1], *name = client->words[2];
+    struct strbuf text = { 0 };
+    struct pool *pool = name ? find_pool(client, name) : NULL;
+    if (name && !pool)
+        return;
+    if (strcmp(format, "json") == 0)
+        memory_report_json(supervisor, pool, &text);
+    else
+        memory_report_table(supervisor, pool, &text);
+    client_answer(client, true, text.data);
+    strbuf_free(&text);
+}
+
+/* A child that is busy is looked at from outside, if that is allowed. */
+static void memory_late(struct client *client)
+{
+    sampler_refresh(&client->control->supervisor->sampler);
+    answer_memory(client);
+}
+
+static void command_memory(struct client *client, char *const arguments[])
+{
+    struct supervisor *supervisor = client->control->supervisor;
+    if (!arguments[0] || (arguments[1] && !find_pool(client, arguments[1]))) {
+        if (!arguments[0])
+            client_answer(client, false, "memory: \"table\" or \"json\" is missing");
+        return;
+    }
+    client->settled = answer_memory;
+    struct ticket *ticket = wait_until_late(client, MEMORY_PATIENCE_NS, memory_late);
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        if (!arguments[1] || strcmp(supervisor->pools[i]->name, arguments[1]) == 0)
+            inquiry_memory(supervisor->pools[i], ticket);
+    ticket_settle(ticket, true, "%s", "");
+}
+
+static void heap_late(struct client *client)
+{
+    client_answer(client, false, "the worker has not answered within 5 s: it is busy with a request, or stopped");
+}
+
+/* "heap", a pool or "-", perhaps a worker's number. */
+static void command_heap(struct client *client, char *const arguments[])
+{
+    const char *name = arguments[0] && strcmp(arguments[0], "-") != 0 ? arguments[0] : NULL;
+    long number = arguments[0] && arguments[1] ? strtol(arguments[1], NULL, 10) : -1;
+    struct pool *pool = find_pool(client, name);
+    if (pool)
+        inquiry_heap(pool, number, wait_until_late(client, HEAP_PATIENCE_NS, heap_late));
 }
 
 static void command_reload(struct client *client, char *const arguments[])
@@ -129,20 +230,36 @@ static void command_reopen(struct client *client, char *const arguments[])
     client_answer(client, true, "");
 }
 
+static void command_trace_writes(struct client *client, char *const arguments[])
+{
+    struct supervisor *supervisor = client->control->supervisor;
+    struct pool *pool = arguments[0] ? supervisor_pool(supervisor, arguments[0]) : NULL;
+    uint64_t requests = arguments[0] && arguments[1] ? strtoull(arguments[1], NULL, 10) : 0;
+    if (!pool)
+        client_answer(client, false, "there is no such pool");
+    else if (requests == 0)
+        client_answer(client, false, "the number of requests must be at least 1");
+    else
+        trace_start(pool, requests, wait_with_ticket(client));
+}
+
 static const struct {
     const char *name;
     unsigned arguments_max;
     void (*run)(struct client *client, char *const arguments[]);
 } commands[] = {
     { "status", 1, command_status },
+    { "memory", 2, command_memory },
+    { "heap", 2, command_heap },
     { "reload", 1, command_reload },
     { "stop", 1, command_stop },
     { "reopen", 0, command_reopen },
+    { "trace-writes", 2, command_trace_writes },
 };
 
 static void client_run(struct client *client)
 {
-    char *words[ARGUMENTS_MAX + 2] = { 0 };
+    char **words = client->words;
     size_t count = 0;
     char *rest = client->request.data;
     for (char *word; count <= ARGUMENTS_MAX && (word = strtok_r(rest, " ", &rest));)
@@ -172,6 +289,12 @@ static void client_ready(void *data, uint32_t events)
     ssize_t got = recv(client->source.fd, bytes, sizeof bytes, 0);
     if (got < 0 && errno == EAGAIN)
         return;
+    if (got == 0 && client->ticket && !(events & EPOLLHUP) &&
+        trace_finish(client->control->supervisor, client->ticket, "interrupted")) {
+        /* It reads on: what was found so far follows. */
+        loop_modify(client->control->supervisor->loop, &client->source, 0);
+        return;
+    }
     if (got <= 0) {
         client_free(client);
         return;
@@ -190,7 +313,14 @@ static void client_ready(void *data, uint32_t events)
 
 static void deadline_expired(void *data)
 {
-    client_free(data);
+    struct client *client = data;
+    if (!client->ticket || !client->late) {
+        client_free(client);
+        return;
+    }
+    ticket_abandon(client->ticket);
+    client->ticket = NULL;
+    client->late(client);
 }
 
 static bool may_command(int fd)
@@ -202,13 +332,32 @@ static bool may_command(int fd)
     return peer.uid == 0 || peer.uid == geteuid();
 }
 
+static void watch(void *data)
+{
+    struct control *control = data;
+    if (loop_add(control->supervisor->loop, &control->source, EPOLLIN) < 0)
+        fatal("epoll");
+}
+
+/* Without a descriptor to be had the client stays in the queue, and would be told of again and again. */
+static void accept_failed(struct control *control)
+{
+    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+        return;
+    log_warn("control: a client can't be accepted");
+    loop_remove(control->supervisor->loop, &control->source);
+    loop_timer_set(control->supervisor->loop, &control->again, clock_monotonic_ns() + ACCEPT_PAUSE_NS);
+}
+
 static void control_ready(void *data, uint32_t events)
 {
     (void)events;
     struct control *control = data;
     int fd = accept4(control->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        accept_failed(control);
         return;
+    }
     if (control->client_count >= CLIENTS_MAX || !may_command(fd)) {
         log_warnx("control: a client is refused: %s",
                   control->client_count >= CLIENTS_MAX ? "too many are connected" : "it is of another user");
@@ -241,8 +390,8 @@ struct control *control_open(struct supervisor *supervisor, const char *path, st
         return NULL;
     }
     control->source = (struct loop_source){ .fd = control->listener->fd, .ready = control_ready, .data = control };
-    if (loop_add(supervisor->loop, &control->source, EPOLLIN) < 0)
-        fatal("epoll");
+    control->again = (struct loop_timer){ .expired = watch, .data = control };
+    watch(control);
     return control;
 }
 
@@ -258,6 +407,7 @@ void control_close(struct control *control)
         else
             client_send(client);
     }
+    loop_timer_clear(control->supervisor->loop, &control->again);
     loop_remove(control->supervisor->loop, &control->source);
     listener_release_pool(&control->set, control->listener);
     free(control);

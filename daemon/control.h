@@ -1,7 +1,8 @@
 /*
  * The control socket. A client sends one line, "COMMAND [ARGUMENT...]" separated by single spaces, and reads until the
- * end of file: the first line of the answer is "ok" or "error", what follows is for people (or JSON). Only root and the
- * supervisor's own user are served; the socket's mode is 0600.
+ * end of file: the first line of the answer is "ok" or "error", what follows is for people (or JSON). One who waits for
+ * a trace and shuts its side down for writing gets what was found so far. Only root and the supervisor's own user are
+ * served; the socket's mode is 0600.
  */
 #ifndef COWHERD_CONTROL_H
 #define COWHERD_CONTROL_H

@@ -28,26 +28,32 @@ static int connect_to(const char *path, struct strbuf *text)
     return -1;
 }
 
-static int send_line(int fd, const char *line)
+static void send_line(int fd, const char *line)
 {
     struct strbuf request = { 0 };
     strbuf_printf(&request, "%s\n", line);
-    ssize_t sent = send(fd, request.data, request.length, MSG_NOSIGNAL);
-    int whole = sent == (ssize_t)request.length;
+    /* What can't be sent gets no answer either. */
+    if (send(fd, request.data, request.length, MSG_NOSIGNAL) != (ssize_t)request.length)
+        shutdown(fd, SHUT_RDWR);
     strbuf_free(&request);
-    return whole ? 0 : -1;
 }
 
-int control_client_command(const char *socket_path, const char *line, struct strbuf *text)
+int control_client_ask(const char *socket_path, const char *line, struct strbuf *text)
 {
     int fd = connect_to(socket_path, text);
     if (fd < 0)
-        return 1;
+        return -1;
+    send_line(fd, line);
+    return fd;
+}
+
+int control_client_answer(int fd, struct strbuf *text)
+{
     struct strbuf answer = { 0 };
     char bytes[16384];
-    ssize_t got = -1;
-    if (send_line(fd, line) == 0)
-        while ((got = recv(fd, bytes, sizeof bytes, 0)) > 0)
+    ssize_t got;
+    while ((got = recv(fd, bytes, sizeof bytes, 0)) > 0 || (got < 0 && errno == EINTR))
+        if (got > 0)
             strbuf_append(&answer, bytes, (size_t)got);
     close(fd);
     int result = 1;
@@ -61,4 +67,10 @@ int control_client_command(const char *socket_path, const char *line, struct str
     }
     strbuf_free(&answer);
     return result;
+}
+
+int control_client_command(const char *socket_path, const char *line, struct strbuf *text)
+{
+    int fd = control_client_ask(socket_path, line, text);
+    return fd < 0 ? 1 : control_client_answer(fd, text);
 }

@@ -10,4 +10,11 @@
  */
 int control_client_command(const char *socket_path, const char *line, struct strbuf *text);
 
+/*
+ * The same in two steps. The socket that the answer comes on, or -1 with `text`; it may be shut down for writing
+ * meanwhile. control_client_answer closes it.
+ */
+int control_client_ask(const char *socket_path, const char *line, struct strbuf *text);
+int control_client_answer(int fd, struct strbuf *text);
+
 #endif

@@ -10,8 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "allocator_library.h"
 #include "channel.h"
 #include "clock.h"
+#include "inquiry.h"
 #include "log.h"
 #include "logs.h"
 #include "obituary.h"
@@ -20,6 +22,12 @@
 #include "supervisor.h"
 #include "workers.h"
 #include "xalloc.h"
+
+/* How long a mold that has failed is given to leave. */
+#define LEAVE_NS (2 * CLOCK_NS_PER_S)
+
+/* How long a mold that has run out of time has to say where it is. */
+#define ANSWER_NS CLOCK_NS_PER_S
 
 static struct loop *loop_of(const struct generation *generation)
 {
@@ -42,7 +50,8 @@ unsigned generation_count(const struct generation *generation, enum child_state 
 {
     unsigned count = 0;
     for (uint32_t i = 0; i < generation->worker_slots; i++)
-        count += generation->workers[i].in_use && generation->workers[i].state == state;
+        count +=
+            generation->workers[i].in_use && !generation->workers[i].trace && generation->workers[i].state == state;
     return count;
 }
 
@@ -55,17 +64,25 @@ static void close_mold_channel(struct generation *generation)
     generation->mold.channel.fd = -1;
 }
 
+/* What ran out of time has said so already: the reason says where it was. */
 static void fail(struct generation *generation, const char *reason)
 {
     if (generation->error.length == 0)
         strbuf_puts(&generation->error, reason);
+    else if (generation->out_of_time)
+        strbuf_printf(&generation->error, ": %s", reason);
     generation_event(generation, GENERATION_FAIL, reason);
 }
 
 static void mold_message(struct generation *generation, const struct message *message)
 {
     switch (message->type) {
+    case MESSAGE_LOADING: generation->loading_app = message->loading.app; break;
     case MESSAGE_LOADED:
+        if (generation->out_of_time) {
+            fail(generation, "loading ended just after that");
+            break;
+        }
         generation->load_ns = message->loaded.load_ns;
         generation->region_start = message->loaded.region_start;
         generation->region_bytes = message->loaded.region_bytes;
@@ -75,13 +92,17 @@ static void mold_message(struct generation *generation, const struct message *me
                  (double)message->loaded.load_ns / (double)CLOCK_NS_PER_S);
         generation_event(generation, GENERATION_LOADED, NULL);
         break;
-    case MESSAGE_FAILED: fail(generation, message->text); break;
+    case MESSAGE_FAILED:
+        generation->mold.leaving = generation->state != GENERATION_SERVING;
+        fail(generation, message->text);
+        break;
     case MESSAGE_FORKED:
         workers_forked(generation, message->forked.slot, message->forked.pid, message->forked.error);
         break;
     case MESSAGE_MEASURED:
         generation->mold.memory = message->measured;
         generation->mold.measured_ns = clock_monotonic_ns();
+        inquiry_measured(&generation->mold.measures);
         break;
     default:
         log_warnx("%s: the mold of generation %u sent an unexpected message %s", generation->pool->name,
@@ -130,21 +151,40 @@ void generation_check_empty(struct generation *generation)
 static void deadline_expired(void *data)
 {
     struct generation *generation = data;
-    if (generation->state == GENERATION_DRAINING || generation->state == GENERATION_FAILED) {
+    generation->mold.leaving = false;
+    if (generation->state == GENERATION_FAILED) {
+        generation_kill_mold(generation, "it has failed and did not leave");
+        return;
+    }
+    if (generation->state == GENERATION_DRAINING) {
         log_warnx("%s: generation %u is killed: it was not gone within restart.drain_timeout", generation->pool->name,
                   generation->number);
         generation_kill(generation, "it was not gone within restart.drain_timeout");
         return;
     }
-    char reason[160];
-    snprintf(reason, sizeof reason, "it was not ready within restart.ready_timeout (%.1f s): %s",
-             (double)generation->settings->restart.ready_timeout_ns / (double)CLOCK_NS_PER_S,
-             generation->state == GENERATION_LOADING ? "an app is still loading" : "not all workers have reported in");
-    fail(generation, reason);
+    if (generation->out_of_time) {
+        struct strbuf where = { 0 };
+        const char *app = generation_app_name(generation, generation->loading_app);
+        strbuf_printf(&where, "%s%s", *app ? app : "the mold",
+                      *app ? ": it is still loading, and could not be interrupted" : " does not answer");
+        fail(generation, where.data);
+        strbuf_free(&where);
+        return;
+    }
+    double timeout = (double)generation->settings->restart.ready_timeout_ns / (double)CLOCK_NS_PER_S;
+    strbuf_printf(&generation->error, "it was not ready within restart.ready_timeout (%.1f s)", timeout);
+    generation->out_of_time = true;
+    if (generation->state != GENERATION_LOADING || generation->mold.pid == 0) {
+        fail(generation, "not all workers have reported in");
+        return;
+    }
+    kill(generation->mold.pid, SIGALRM);
+    loop_timer_set(loop_of(generation), &generation->deadline, clock_monotonic_ns() + ANSWER_NS);
 }
 
 /* The configuration, the scoreboard and the two ends of the channel and the output, for the mold to inherit. */
-static pid_t spawn_with_descriptors(struct generation *generation, int *channel_end, int *output_end)
+static pid_t spawn_with_descriptors(struct generation *generation, const char *library, int *channel_end,
+                                    int *output_end)
 {
     struct strbuf text = { 0 };
     int channel[2] = { -1, -1 }, pipe_ends[2] = { -1, -1 }, config = -1;
@@ -158,6 +198,8 @@ static pid_t spawn_with_descriptors(struct generation *generation, int *channel_
     for (size_t i = 0; i < generation->listener_count; i++)
         listeners[i] = generation->listeners[i]->fd;
     struct spawn_mold options = {
+        .pool = generation->settings,
+        .library = library,
         .config = config,
         .scoreboard = generation->board_fd,
         .channel = channel[1],
@@ -166,6 +208,7 @@ static pid_t spawn_with_descriptors(struct generation *generation, int *channel_
         .listeners = listeners,
         .listener_count = generation->listener_count,
         .generation = generation->number,
+        .descriptor_limit = generation->pool->supervisor->descriptor_limit,
     };
     pid = spawn_mold(&options);
 done:;
@@ -182,14 +225,21 @@ done:;
     return pid;
 }
 
-static bool start_mold(struct generation *generation)
+static bool start_mold(struct generation *generation, struct strbuf *error)
 {
     struct mold *mold = &generation->mold;
     int channel_end, output_end;
-    pid_t pid = spawn_with_descriptors(generation, &channel_end, &output_end);
-    if (pid < 0)
+    char *library;
+    if (!allocator_library(generation->settings, &library, error))
         return false;
+    pid_t pid = spawn_with_descriptors(generation, library, &channel_end, &output_end);
+    free(library);
+    if (pid < 0) {
+        strbuf_printf(error, "can't start cowherd-mold: %s", strerror(errno));
+        return false;
+    }
     mold->pid = pid;
+    generation->loading_app = SCOREBOARD_NO_APP;
     mold->started_ns = clock_monotonic_ns();
     mold->channel = (struct loop_source){ .fd = channel_end, .ready = mold_channel_ready, .data = generation };
     if (output_open(&mold->output, loop_of(generation), output_end, describe_mold, generation) < 0)
@@ -235,9 +285,9 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
         generation->workers[i].index = i;
         generation->workers[i].slot = &generation->board->slot[i];
         generation->workers[i].channel.fd = -1;
+        generation->workers[i].map_fd = -1;
     }
-    if (!start_mold(generation)) {
-        strbuf_printf(error, "can't start cowherd-mold: %s", strerror(errno));
+    if (!start_mold(generation, error)) {
         generation_free(generation);
         return NULL;
     }
@@ -299,6 +349,8 @@ void generation_event(struct generation *generation, enum generation_event event
             strbuf_puts(&generation->error, reason);
         loop_timer_clear(loop, &generation->deadline);
         generation_kill(generation, "its generation failed");
+        if (generation->mold.leaving)
+            loop_timer_set(loop, &generation->deadline, clock_monotonic_ns() + LEAVE_NS);
         generation_check_empty(generation);
         pool_generation_failed(generation->pool, generation);
         break;
@@ -322,27 +374,45 @@ void generation_event(struct generation *generation, enum generation_event event
     }
 }
 
+void generation_kill_mold(struct generation *generation, const char *reason)
+{
+    struct mold *mold = &generation->mold;
+    if (mold->pid == 0 || mold->leaving)
+        return;
+    mold->told_to_go = reason;
+    kill(mold->pid, SIGKILL);
+}
+
 void generation_kill(struct generation *generation, const char *reason)
 {
     workers_tell(generation, CHILD_KILL, reason);
-    if (generation->mold.pid > 0)
-        kill(generation->mold.pid, SIGKILL);
+    generation_kill_mold(generation, reason);
 }
 
 static void mold_reaped(struct generation *generation, int status)
 {
-    /* What it said last comes before its obituary. */
+    /* What it said last comes before its obituary. Its pid may be somebody else's by now. */
+    generation->mold.leaving = true;
     generation_read_mold(generation);
     close_mold_channel(generation);
+    inquiry_measured(&generation->mold.measures);
     output_close(&generation->mold.output);
     obituary_mold(generation, status, clock_monotonic_ns());
+    pid_t group = generation->mold.pid;
     generation->mold.pid = 0;
     if (generation->state == GENERATION_LOADING || generation->state == GENERATION_STARTING) {
+        const char *app = generation_app_name(generation, generation->loading_app);
+        bool loading = generation->state == GENERATION_LOADING && *app;
+        bool unheard = WIFEXITED(status) && WEXITSTATUS(status) == CHANNEL_EXIT_UNHEARD;
         if (generation->error.length == 0)
-            strbuf_printf(&generation->error, "the mold ended before it was ready: %s; the error log says more",
-                          obituary_cause(status));
+            strbuf_printf(&generation->error, "the mold ended before it was ready%s%s: %s; %s",
+                          loading ? ", while it loaded " : "", loading ? app : "", obituary_cause(status),
+                          unheard ? "an app has closed descriptors that were not its own" : "the error log says more");
         generation_event(generation, GENERATION_FAIL, "the mold ended");
     }
+    /* What the apps have started ends with it. (A process number that is free since a moment ago comes last of all.) */
+    if (generation->state == GENERATION_FAILED)
+        kill(-group, SIGKILL);
     workers_forget_ordered(generation);
     workers_lift_request_limits(generation);
     generation_check_empty(generation);
@@ -362,9 +432,9 @@ bool generation_reaped(struct generation *generation, pid_t pid, int status)
 void generation_send_access_log(struct generation *generation, int fd)
 {
     struct message message = { .type = MESSAGE_ACCESS_LOG };
-    /* One that drains has no use for it. */
+    /* One that leaves has no use for it. */
     if (generation->mold.channel.fd >= 0 && generation->state != GENERATION_DRAINING &&
-        channel_send(generation->mold.channel.fd, &message, &fd, 1) < 0)
+        generation->state != GENERATION_FAILED && channel_send(generation->mold.channel.fd, &message, &fd, 1) < 0)
         log_warn("%s: the mold can't be given the access log", generation->pool->name);
     for (uint32_t i = 0; i < generation->worker_slots; i++) {
         struct worker *worker = &generation->workers[i];

@@ -21,6 +21,7 @@
 #include "ticket.h"
 
 struct pool;
+struct trace;
 
 struct worker {
     struct generation *generation;
@@ -32,15 +33,20 @@ struct worker {
     struct loop_source channel; /* fd -1 when closed */
     struct output output;
     struct loop_timer deadline; /* of its start, or of its draining */
-    int64_t started_ns;
-    const char *told_to_go; /* why it was told to leave, NULL when it was not */
+    int64_t started_ns;         /* when it was ordered */
+    int64_t ready_after_ns;     /* from the order until it had reported in; 0: not yet */
+    const char *told_to_go;     /* why it was told to leave, NULL when it was not */
     struct memory_figures memory;
     int64_t measured_ns;          /* 0: not yet */
+    struct ticket_list measures;  /* who waits for its answer to MEASURE */
+    struct ticket_list maps;      /* ... and to MAP_HEAP, with */
+    int map_fd;                   /* the file that it writes; -1: none */
     uint64_t private_at_first;    /* memory.private_bytes when it was measured first */
     struct recycle_limits limits; /* its own, drawn when it was ordered */
     bool almost_done;             /* it has told so */
     enum recycle_reason replaced; /* it is, or was, to be replaced */
-    char replaced_because[80];    /* told_to_go then */
+    char replaced_because[120];   /* told_to_go then */
+    struct trace *trace;          /* it traces writes (trace.h), and is none of those that are wanted; else NULL */
 };
 
 struct mold {
@@ -48,8 +54,11 @@ struct mold {
     struct loop_source channel;
     struct output output;
     int64_t started_ns;
+    bool leaving;           /* by itself, or reaped and not yet buried: it gets no SIGKILL */
+    const char *told_to_go; /* why it was sent SIGKILL, NULL when it was not */
     struct memory_figures memory;
     int64_t measured_ns;
+    struct ticket_list measures; /* who waits for its answer to MEASURE */
 };
 
 struct generation {
@@ -78,7 +87,12 @@ struct generation {
     uint64_t region_start;
     uint64_t region_bytes;
     uint64_t region_objects;
-    struct strbuf error; /* why it failed */
+    struct recycle_budget budget;
+    uint64_t budget_taken; /* bytes of it, as they were weighed last */
+    bool budget_told;      /* that it can't be kept */
+    uint32_t loading_app;  /* the one that the mold is loading; SCOREBOARD_NO_APP before the first */
+    bool out_of_time;      /* the mold has been asked where it is */
+    struct strbuf error;   /* why it failed */
     struct ticket_list tickets;
 };
 
@@ -93,8 +107,10 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
 /* Something happened; acts as the table says. `reason` (static text) says why, for the log. */
 void generation_event(struct generation *generation, enum generation_event event, const char *reason);
 
-/* SIGKILL to all that is left of it. */
+/* SIGKILL to all that is left of it, but a mold that is about to leave by itself. */
 void generation_kill(struct generation *generation, const char *reason);
+/* To its mold alone; `reason` (static text) goes into the obituary. */
+void generation_kill_mold(struct generation *generation, const char *reason);
 
 /* A process of it has ended: at the loop's next turn, when it was the last one, the generation is over. */
 void generation_check_empty(struct generation *generation);
@@ -105,7 +121,7 @@ bool generation_reaped(struct generation *generation, pid_t pid, int status);
 /* Reads what the mold has sent so far (before an unknown pid is taken for a stranger). */
 void generation_read_mold(struct generation *generation);
 
-/* Workers that are in the given state. */
+/* Workers that are in the given state, without one that traces. */
 unsigned generation_count(const struct generation *generation, enum child_state state);
 
 /* Sends a reopened access log to the mold and the workers. */

@@ -9,10 +9,12 @@
 #include "config.h"
 #include "control_client.h"
 #include "front_command.h"
+#include "heap_command.h"
 #include "load_config.h"
 #include "request_command.h"
 #include "strbuf.h"
 #include "supervisor.h"
+#include "trace_command.h"
 
 #define DEFAULT_CONFIG "/etc/cowherd/cowherd.yml"
 #define EXIT_USAGE 2
@@ -22,6 +24,9 @@ struct options {
     const char *socket; /* -s, NULL: from the configuration */
     bool verbose;       /* -v */
     bool json;          /* --json */
+    const char *number; /* --requests */
+    const char *svg;    /* --svg */
+    const char *worker; /* --worker */
     char **arguments;   /* what follows the options */
     int count;
 };
@@ -97,6 +102,46 @@ static int run_status(const struct options *options)
     return command_over_control(options, options->json ? "status json" : "status");
 }
 
+static int run_memory(const struct options *options)
+{
+    struct strbuf line = { 0 };
+    strbuf_printf(&line, "memory %s", options->json ? "json" : "table");
+    if (options->count > 0)
+        strbuf_printf(&line, " %s", options->arguments[0]);
+    int result = command_over_control(options, line.data);
+    strbuf_free(&line);
+    return result;
+}
+
+static int run_heap(const struct options *options)
+{
+    if (!options->svg || (options->worker && (strspn(options->worker, "0123456789") != strlen(options->worker) ||
+                                              strlen(options->worker) - 1 > 8))) {
+        fprintf(stderr, "cowherd heap: %s\nusage: cowherd heap --svg FILE [POOL] [--worker N]\n",
+                options->svg ? "--worker takes the number of a worker" : "--svg FILE is missing");
+        return EXIT_USAGE;
+    }
+    char *path = control_socket(options);
+    if (!path)
+        return EXIT_USAGE;
+    int result = heap_command(&(struct heap_command){
+        .socket = path,
+        .file = options->svg,
+        .pool = options->count > 0 ? options->arguments[0] : NULL,
+        .worker = options->worker,
+    });
+    free(path);
+    return result;
+}
+
+static int run_trace_writes(const struct options *options)
+{
+    char *path = control_socket(options);
+    int result = path ? trace_command(path, options->arguments[0], options->number, options->json) : EXIT_USAGE;
+    free(path);
+    return result;
+}
+
 static int run_front(const struct options *options)
 {
     struct config *config = load_config(options->config, false);
@@ -120,6 +165,12 @@ static const struct command commands[] = {
     { "stop", "stop [-c FILE | -s SOCKET]", "finish the running requests and end, and wait for that", 0, 0, run_stop },
     { "reopen", "reopen [-c FILE | -s SOCKET]", "open the log files anew", 0, 0, run_reopen },
     { "status", "status [--json] [-c FILE | -s SOCKET]", "show pools, workers and their memory", 0, 0, run_status },
+    { "trace-writes", "trace-writes POOL [--requests N] [--json] [-c FILE | -s SOCKET]",
+      "show which lines write to preloaded state", 1, 1, run_trace_writes },
+    { "memory", "memory [--json] [POOL] [-c FILE | -s SOCKET]", "show what each worker costs, part by part", 0, 1,
+      run_memory },
+    { "heap", "heap --svg FILE [POOL] [--worker N] [-c FILE | -s SOCKET]", "draw a worker's heap, page by page", 0, 1,
+      run_heap },
     { "front", "front SERVER [POOL] [-c FILE]", "print a front end's settings for this configuration (nginx)", 1, 2,
       run_front },
 };
@@ -153,7 +204,8 @@ static int parse(const struct command *command, int argc, char **argv, struct op
     options->arguments = argv;
     for (int i = 1; i < argc; i++) {
         char *word = argv[i];
-        bool wants_value = strcmp(word, "-c") == 0 || strcmp(word, "-s") == 0;
+        bool wants_value = strcmp(word, "-c") == 0 || strcmp(word, "-s") == 0 || strcmp(word, "--requests") == 0 ||
+                           strcmp(word, "--svg") == 0 || strcmp(word, "--worker") == 0;
         if (*word != '-') {
             options->arguments[options->count++] = word;
             continue;
@@ -166,6 +218,12 @@ static int parse(const struct command *command, int argc, char **argv, struct op
             options->config = argv[++i];
         else if (strcmp(word, "-s") == 0)
             options->socket = argv[++i];
+        else if (strcmp(word, "--requests") == 0)
+            options->number = argv[++i];
+        else if (strcmp(word, "--svg") == 0)
+            options->svg = argv[++i];
+        else if (strcmp(word, "--worker") == 0)
+            options->worker = argv[++i];
         else if (strcmp(word, "-v") == 0)
             options->verbose = true;
         else if (strcmp(word, "--json") == 0)

@@ -9,15 +9,22 @@
 #include "log.h"
 #include "pool.h"
 
+static const char *limit_behind(int signal)
+{
+    return signal == SIGXCPU   ? ": processor time limit (rlimits.cpu) reached"
+           : signal == SIGXFSZ ? ": file size limit (rlimits.fsize) reached"
+                               : "";
+}
+
 const char *obituary_cause(int status)
 {
-    static char cause[80];
+    static char cause[120];
     if (WIFEXITED(status)) {
         snprintf(cause, sizeof cause, "exit status %d", WEXITSTATUS(status));
     } else {
         const char *name = sigabbrev_np(WTERMSIG(status));
-        snprintf(cause, sizeof cause, "signal %d (SIG%s)%s", WTERMSIG(status), name ? name : "?",
-                 WCOREDUMP(status) ? ", core dumped" : "");
+        snprintf(cause, sizeof cause, "signal %d (SIG%s)%s%s", WTERMSIG(status), name ? name : "?",
+                 limit_behind(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
     }
     return cause;
 }
@@ -58,7 +65,8 @@ void obituary_mold(const struct generation *generation, int status, int64_t now_
 {
     bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     void (*log)(const char *, ...) = clean ? log_info : log_warnx;
-    log("mold of %s (pid %ld, generation %u) ended: %s after %.3f s", generation->pool->name,
-        (long)generation->mold.pid, generation->number, obituary_cause(status),
-        seconds(now_ns - generation->mold.started_ns));
+    const struct mold *mold = &generation->mold;
+    log("mold of %s (pid %ld, generation %u) ended: %s after %.3f s%s%s", generation->pool->name, (long)mold->pid,
+        generation->number, obituary_cause(status), seconds(now_ns - mold->started_ns),
+        mold->told_to_go ? "; told to go: " : "", mold->told_to_go ? mold->told_to_go : "");
 }

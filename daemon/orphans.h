@@ -7,11 +7,15 @@
 #define COWHERD_ORPHANS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-void orphans_add(pid_t pid, int status);
+void orphans_add(pid_t pid, int status, int64_t reaped_ns);
 
-/* true when `pid` was reaped before: *status is wait(2)'s. It is forgotten. */
-bool orphans_take(pid_t pid, int *status);
+/*
+ * true when `pid` was reaped at `since_ns` or later: *status is wait(2)'s. It is forgotten. (Who was reaped before that
+ * had the number first, and was somebody else.)
+ */
+bool orphans_take(pid_t pid, int64_t since_ns, int *status);
 
 #endif

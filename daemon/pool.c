@@ -14,8 +14,10 @@
 #define HANDOVER_NS CLOCK_NS_PER_S
 /* A mold that served for longer than this did not die of what it loaded. */
 #define MOLD_PROVEN_NS (10 * CLOCK_NS_PER_S)
+#define GOES_ON "\nthe generation before it goes on serving"
 
 static void retry_expired(void *data);
+static void retry_later(struct pool *pool);
 
 struct pool *pool_new(struct supervisor *supervisor, const char *name)
 {
@@ -96,11 +98,14 @@ static void start_generation(struct pool *pool, struct config *config, struct ti
         log_warnx("%s: generation %u can't be started: %s", pool->name, number, error.data);
         release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
         remember_error(pool, number, error.data);
-        char *text = xasprintf("%s: generation %u can't be started: %s", pool->name, number, error.data);
+        char *text = xasprintf("%s: generation %u can't be started: %s%s", pool->name, number, error.data,
+                               pool->serving ? GOES_ON : "");
         ticket_list_settle(tickets, false, text);
         free(text);
         strbuf_free(&error);
         supervisor_pool_changed(pool->supervisor);
+        if (pool->serving && pool->serving->mold.pid == 0)
+            retry_later(pool);
         return;
     }
     log_info("%s: generation %u is loading (mold %ld)", pool->name, number, (long)generation->mold.pid);
@@ -250,7 +255,7 @@ void pool_generation_failed(struct pool *pool, struct generation *generation)
     }
     remember_error(pool, generation->number, generation->error.data);
     char *text = xasprintf("%s: generation %u failed: %s%s", pool->name, generation->number, generation->error.data,
-                           pool->serving ? "\nthe generation before it goes on serving" : "");
+                           pool->serving ? GOES_ON : "");
     ticket_list_settle(&generation->tickets, false, text);
     free(text);
     supervisor_pool_changed(pool->supervisor);

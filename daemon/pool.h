@@ -34,7 +34,13 @@ struct pool {
     struct ledger dead;                 /* what workers that are gone have done */
     uint64_t all_busy;                  /* seconds in which no worker was idle */
     uint64_t recycled[RECYCLE_REASONS]; /* workers that were replaced, by reason */
-    char *last_error;                   /* of the last generation that failed, until one serves */
+    struct {
+        enum recycle_reason reason; /* RECYCLE_NONE: nobody has been replaced */
+        pid_t pid;
+        int64_t at_ns;
+        char because[120];
+    } last_recycled;
+    char *last_error; /* of the last generation that failed, until one serves */
     unsigned last_error_generation;
     struct config *next; /* held: a reload came while one was in progress */
     struct ticket_list next_tickets;

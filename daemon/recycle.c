@@ -7,6 +7,9 @@ const char *recycle_reason_name(enum recycle_reason reason)
         [RECYCLE_REQUESTS] = "requests",
         [RECYCLE_AGE] = "age",
         [RECYCLE_PRIVATE_MEMORY] = "private memory",
+        [RECYCLE_SYMBOLS] = "symbols",
+        [RECYCLE_MEMORY_BUDGET] = "memory budget",
+        [RECYCLE_MEMORY_LIMIT] = "memory limit",
     };
     return names[reason];
 }
@@ -38,6 +41,7 @@ struct recycle_limits recycle_draw(const struct recycle_limits *rules, unsigned 
         .requests = spread(rules->requests, factor),
         .age_ns = (int64_t)spread((uint64_t)rules->age_ns, factor),
         .private_memory = spread(rules->private_memory, factor),
+        .symbols = spread(rules->symbols, factor),
     };
 }
 
@@ -46,13 +50,70 @@ enum recycle_reason recycle_reason_of(const struct recycle_worker *worker)
     const struct recycle_limits *limits = &worker->limits;
     if (!worker->present || !worker->serving)
         return RECYCLE_NONE;
+    if (worker->out_of_memory)
+        return RECYCLE_MEMORY_LIMIT;
     if (limits->private_memory > 0 && worker->grown >= limits->private_memory)
         return RECYCLE_PRIVATE_MEMORY;
+    if (worker->over_budget)
+        return RECYCLE_MEMORY_BUDGET;
+    if (limits->symbols > 0 && worker->symbols >= limits->symbols)
+        return RECYCLE_SYMBOLS;
     if (limits->age_ns > 0 && worker->age_ns >= limits->age_ns)
         return RECYCLE_AGE;
     if (limits->requests > 0 && worker->almost_done)
         return RECYCLE_REQUESTS;
     return RECYCLE_NONE;
+}
+
+static uint64_t less(uint64_t from, uint64_t what)
+{
+    return from > what ? from - what : 0;
+}
+
+enum recycle_verdict recycle_weigh(struct recycle_worker *workers, size_t count, const struct recycle_budget *budget,
+                                   struct recycle_scale *scale)
+{
+    bool young = false, leaving = false;
+
+    *scale = (struct recycle_scale){ budget->loaded, budget->loaded, RECYCLE_NOBODY };
+    for (size_t i = 0; i < count; i++) {
+        struct recycle_worker *worker = &workers[i];
+        worker->over_budget = false;
+        if (!worker->present)
+            continue;
+        bool goes = worker->replaced != RECYCLE_NONE;
+        scale->minimum += less(worker->private_bytes, worker->grown);
+        scale->total += goes ? less(worker->private_bytes, worker->grown) : worker->private_bytes;
+        leaving = leaving || goes;
+        if (goes || !worker->serving || worker->grown < RECYCLE_WORTH)
+            continue;
+        if (worker->age_ns < budget->patience_ns)
+            young = true;
+        else if (scale->worker == RECYCLE_NOBODY || worker->private_bytes > workers[scale->worker].private_bytes)
+            scale->worker = i;
+    }
+    if (budget->bytes == 0 || scale->total <= budget->bytes) {
+        scale->worker = RECYCLE_NOBODY;
+        return RECYCLE_FITS;
+    }
+    /* Everybody replaced, it would still be too much. */
+    if (scale->minimum > budget->bytes)
+        scale->worker = RECYCLE_NOBODY;
+    else if (scale->worker != RECYCLE_NOBODY)
+        workers[scale->worker].over_budget = true;
+    else if (young)
+        return RECYCLE_WAITS;
+    return scale->worker != RECYCLE_NOBODY || leaving ? RECYCLE_OVER : RECYCLE_FUTILE;
+}
+
+void recycle_charge(struct recycle_budget *budget, int64_t age_ns)
+{
+    int64_t patience = budget->patience_ns;
+    if (age_ns / 16 >= patience)
+        patience = RECYCLE_PATIENCE_NS;
+    else if (age_ns / 4 < patience)
+        patience *= 2;
+    budget->patience_ns = patience < RECYCLE_PATIENCE_MAX_NS ? patience : RECYCLE_PATIENCE_MAX_NS;
 }
 
 /* It serves on until its last request has come. */

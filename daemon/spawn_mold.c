@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mold_environment.h"
 #include "strbuf.h"
 #include "xalloc.h"
 
@@ -58,41 +59,6 @@ int spawn_memfd(const char *name, const char *bytes, size_t length)
     return fd;
 }
 
-/* What a service manager or start_server tells the supervisor is not for its children. */
-static bool is_for_supervisor_only(const char *variable)
-{
-    static const char *const names[] = {
-        "LISTEN_FDS=",    "LISTEN_PID=",   "LISTEN_FDNAMES=",      "NOTIFY_SOCKET=",
-        "WATCHDOG_USEC=", "WATCHDOG_PID=", "SERVER_STARTER_PORT=", "SERVER_STARTER_GENERATION="
-    };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strncmp(variable, names[i], strlen(names[i])) == 0)
-            return true;
-    return false;
-}
-
-/*
- * libfcgi allocates and frees 18 KB for each request, most of it in 8 KB buffers: with per-thread caching up to that
- * size glibc hands the same blocks out again without a search (7 % of a small request's instructions). Whoever sets
- * GLIBC_TUNABLES for cowherd has decided otherwise.
- */
-static char malloc_tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=64:glibc.malloc.tcache_max=16384";
-
-static char **mold_environment(void)
-{
-    size_t count = 0;
-    while (environ[count])
-        count++;
-    char **environment = xcalloc(count + 2, sizeof *environment);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!is_for_supervisor_only(environ[i]))
-            environment[kept++] = environ[i];
-    if (!getenv("GLIBC_TUNABLES"))
-        environment[kept] = malloc_tunables;
-    return environment;
-}
-
 static int set_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t none, all;
@@ -105,7 +71,8 @@ static int set_attributes(posix_spawnattr_t *attributes)
 }
 
 /* `inherited` keep their numbers; `output` -1 leaves standard output and error as they are. */
-static pid_t spawn(char *const arguments[], const int *inherited, size_t count, int output)
+static pid_t spawn(const struct config_pool *pool, const char *library, char *const arguments[], const int *inherited,
+                   size_t count, int output)
 {
     char *path = spawn_mold_path();
     if (!path)
@@ -126,10 +93,10 @@ static pid_t spawn(char *const arguments[], const int *inherited, size_t count, 
     for (size_t i = 0; i < count && error == 0; i++)
         error = posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
     pid_t pid = -1;
-    char **environment = mold_environment();
+    char **environment = mold_environment(environ, pool, library);
     if (error == 0)
         error = posix_spawn(&pid, path, &actions, &attributes, arguments, environment);
-    free(environment);
+    mold_environment_free(environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     free(path);
@@ -154,12 +121,13 @@ pid_t spawn_mold(const struct spawn_mold *options)
     inherited[count++] = options->channel;
     if (options->access_log >= 0)
         inherited[count++] = options->access_log;
-    char numbers[5][16];
+    char numbers[6][24];
     snprintf(numbers[0], sizeof numbers[0], "%d", options->config);
     snprintf(numbers[1], sizeof numbers[1], "%d", options->scoreboard);
     snprintf(numbers[2], sizeof numbers[2], "%d", options->channel);
     snprintf(numbers[3], sizeof numbers[3], "%d", options->access_log);
     snprintf(numbers[4], sizeof numbers[4], "%u", options->generation);
+    snprintf(numbers[5], sizeof numbers[5], "%lu", options->descriptor_limit);
     char *arguments[] = { "cowherd-mold",
                           "--config-fd",
                           numbers[0],
@@ -173,19 +141,21 @@ pid_t spawn_mold(const struct spawn_mold *options)
                           numbers[3],
                           "--generation",
                           numbers[4],
+                          "--descriptor-limit",
+                          numbers[5],
                           NULL };
-    pid_t pid = spawn(arguments, inherited, count, options->output);
+    pid_t pid = spawn(options->pool, options->library, arguments, inherited, count, options->output);
     free(inherited);
     strbuf_free(&listeners);
     return pid;
 }
 
-int spawn_mold_check(int config)
+int spawn_mold_check(const struct config_pool *pool, const char *library, int config)
 {
     char number[16];
     snprintf(number, sizeof number, "%d", config);
     char *arguments[] = { "cowherd-mold", "--check", "--config-fd", number, NULL };
-    pid_t pid = spawn(arguments, &config, 1, -1);
+    pid_t pid = spawn(pool, library, arguments, &config, 1, -1);
     if (pid < 0)
         return -1;
     int status;

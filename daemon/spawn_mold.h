@@ -5,8 +5,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "config.h"
+
 struct spawn_mold {
-    int config; /* memfd with the pool's canonical configuration */
+    const struct config_pool *pool;
+    const char *library; /* of the pool's allocator; NULL: none is needed */
+    int config;          /* memfd with the pool's canonical configuration */
     int scoreboard;
     int channel;    /* the mold's end */
     int output;     /* becomes its standard output and error */
@@ -14,6 +18,7 @@ struct spawn_mold {
     const int *listeners;
     size_t listener_count;
     unsigned generation;
+    unsigned long descriptor_limit; /* soft RLIMIT_NOFILE that it is to have */
 };
 
 /* The path of cowherd-mold: beside this program, else in libexec/cowherd beside its folder. NULL with errno; free(3).
@@ -22,15 +27,15 @@ char *spawn_mold_path(void);
 
 /*
  * Execs cowherd-mold in a process group of its own with exactly these descriptors (all of them stay the caller's),
- * signals as at start and without the variables of a service manager in its environment. Its pid, or -1 with errno.
+ * signals as at start and the environment of mold_environment.h. Its pid, or -1 with errno.
  */
 pid_t spawn_mold(const struct spawn_mold *options);
 
 /*
- * Runs `cowherd-mold --check` on a configuration (memfd) with this process's standard output and error, and waits. Its
- * exit status, or -1 with errno.
+ * Runs `cowherd-mold --check` on the pool's canonical configuration (a memfd, `config`) with this process's standard
+ * output and error, and waits. Its exit status, or -1 with errno.
  */
-int spawn_mold_check(int config);
+int spawn_mold_check(const struct config_pool *pool, const char *library, int config);
 
 /* A memfd (close-on-exec) with these bytes, read from the start. -1 with errno. */
 int spawn_memfd(const char *name, const char *bytes, size_t length);

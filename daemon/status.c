@@ -18,14 +18,14 @@ static uint64_t load(const _Atomic uint64_t *value)
 }
 
 /* Idle or busy is the worker's to say, everything else the supervisor's. */
-static const char *worker_state(const struct worker *worker)
+const char *status_worker_state(const struct worker *worker)
 {
     if (worker->state != CHILD_SERVING)
         return child_state_name(worker->state);
     return slot_state_name(atomic_load_explicit(&worker->slot->state, memory_order_relaxed));
 }
 
-static const char *pool_state(const struct pool *pool)
+const char *status_pool_state(const struct pool *pool)
 {
     if (pool->stopping)
         return "stopping";
@@ -54,11 +54,13 @@ static void write_worker(struct json_writer *json, const struct worker *worker)
     json_key_integer(json, "pid", worker->pid);
     json_key_integer(json, "slot", worker->index);
     json_key_integer(json, "generation", worker->generation->number);
-    json_key_string(json, "state", worker_state(worker));
+    json_key_string(json, "state", status_worker_state(worker));
     json_key_string(json, "app", app == SCOREBOARD_NO_APP ? NULL : generation_app_name(worker->generation, app));
     json_key_integer(json, "requests", (int64_t)load(&slot->accepted));
     json_key_integer(json, "connections", atomic_load_explicit(&slot->connections, memory_order_relaxed));
+    json_key_integer(json, "symbols", (int64_t)load(&slot->symbols));
     json_key_number(json, "uptime_s", seconds_since(worker->started_ns));
+    json_key_number(json, "ready_s", (double)worker->ready_after_ns / (double)CLOCK_NS_PER_S);
     json_key(json, "memory");
     write_memory(json, &worker->memory);
     json_key(json, "gc");
@@ -67,6 +69,8 @@ static void write_worker(struct json_writer *json, const struct worker *worker)
     json_key_integer(json, "pause_us_max", (int64_t)load(&slot->gc_pause_us_max));
     json_key_integer(json, "live", (int64_t)load(&slot->gc_live));
     json_key_integer(json, "slots", (int64_t)load(&slot->gc_slots));
+    json_key_integer(json, "allocator_used", (int64_t)load(&slot->allocator_used));
+    json_key_integer(json, "allocator_free", (int64_t)load(&slot->allocator_free));
     json_end_object(json);
     json_end_object(json);
 }
@@ -113,6 +117,27 @@ static void write_recycled(struct json_writer *json, const struct pool *pool)
     json_key_integer(json, "requests", (int64_t)pool->recycled[RECYCLE_REQUESTS]);
     json_key_integer(json, "age", (int64_t)pool->recycled[RECYCLE_AGE]);
     json_key_integer(json, "private_memory", (int64_t)pool->recycled[RECYCLE_PRIVATE_MEMORY]);
+    json_key_integer(json, "symbols", (int64_t)pool->recycled[RECYCLE_SYMBOLS]);
+    json_key_integer(json, "memory_budget", (int64_t)pool->recycled[RECYCLE_MEMORY_BUDGET]);
+    json_key_integer(json, "memory_limit", (int64_t)pool->recycled[RECYCLE_MEMORY_LIMIT]);
+    json_end_object(json);
+    json_key(json, "last_recycled");
+    json_begin_object(json);
+    if (pool->last_recycled.reason != RECYCLE_NONE) {
+        json_key_integer(json, "pid", pool->last_recycled.pid);
+        json_key_string(json, "reason", recycle_reason_name(pool->last_recycled.reason));
+        json_key_string(json, "because", pool->last_recycled.because);
+        json_key_number(json, "seconds_ago", seconds_since(pool->last_recycled.at_ns));
+    }
+    json_end_object(json);
+}
+
+static void write_budget(struct json_writer *json, const struct generation *generation)
+{
+    json_key(json, "memory");
+    json_begin_object(json);
+    json_key_integer(json, "budget", generation ? generation->settings->memory : 0);
+    json_key_integer(json, "taken", generation ? (int64_t)generation->budget_taken : 0);
     json_end_object(json);
 }
 
@@ -145,11 +170,12 @@ static void write_pool(struct json_writer *json, const struct pool *pool)
     json_begin_object(json);
     json_key_string(json, "name", pool->name);
     json_key_integer(json, "generation", current ? current->number : 0);
-    json_key_string(json, "state", pool_state(pool));
+    json_key_string(json, "state", status_pool_state(pool));
     write_listeners(json, pool);
     json_key_integer(json, "all_busy", (int64_t)pool->all_busy);
     write_ledger(json, pool);
     write_recycled(json, pool);
+    write_budget(json, current);
     json_key(json, "region");
     json_begin_object(json);
     json_key_integer(json, "bytes", current ? (int64_t)current->region_bytes : 0);
@@ -192,7 +218,7 @@ void status_json(struct supervisor *supervisor, struct strbuf *out)
     strbuf_puts(out, "\n");
 }
 
-static void print_bytes(struct strbuf *out, uint64_t bytes, int width)
+void status_print_bytes(struct strbuf *out, uint64_t bytes, int width)
 {
     if (bytes < UINT64_C(10) << 20)
         strbuf_printf(out, "%*lluk", width - 1, (unsigned long long)(bytes >> 10));
@@ -208,18 +234,18 @@ static void print_row(struct strbuf *out, pid_t pid, unsigned generation, const 
         strbuf_printf(out, "%10lld ", (long long)requests);
     else
         strbuf_printf(out, "%10s ", "-");
-    print_bytes(out, memory->rss, 9);
+    status_print_bytes(out, memory->rss, 9);
     strbuf_puts(out, " ");
-    print_bytes(out, memory->shared, 9);
+    status_print_bytes(out, memory->shared, 9);
     strbuf_printf(out, " (%3u%%) ", memory->rss ? (unsigned)(memory->shared * 100 / memory->rss) : 0);
-    print_bytes(out, memory->private_bytes, 9);
+    status_print_bytes(out, memory->private_bytes, 9);
     strbuf_puts(out, "\n");
 }
 
 static void print_pool(struct strbuf *out, const struct pool *pool)
 {
     struct ledger ledger = pool_ledger(pool);
-    strbuf_printf(out, "%s: %s", pool->name, pool_state(pool));
+    strbuf_printf(out, "%s: %s", pool->name, status_pool_state(pool));
     for (size_t i = 0; i < pool->listener_count; i++) {
         int64_t waiting, bound;
         listener_queue(pool->listeners[i], &waiting, &bound);
@@ -236,6 +262,12 @@ static void print_pool(struct strbuf *out, const struct pool *pool)
         strbuf_printf(out, "%s %llu for %s", reason > RECYCLE_NONE + 1 ? "," : "",
                       (unsigned long long)pool->recycled[reason], recycle_reason_name((enum recycle_reason)reason));
     strbuf_puts(out, "\n");
+    if (pool->last_recycled.reason != RECYCLE_NONE)
+        strbuf_printf(out, "last recycled: %ld, %.0f s ago: %s\n", (long)pool->last_recycled.pid,
+                      seconds_since(pool->last_recycled.at_ns), pool->last_recycled.because);
+    if (pool->serving && pool->serving->settings->memory > 0)
+        strbuf_printf(out, "memory: %.1f MiB of %.1f MiB\n", (double)pool->serving->budget_taken / (1 << 20),
+                      (double)pool->serving->settings->memory / (1 << 20));
     if (pool->last_error)
         strbuf_printf(out, "generation %u failed: %s\n", pool->last_error_generation, pool->last_error);
     strbuf_printf(out, "%8s %5s  %-9s %10s %9s %9s %6s %9s\n", "PID", "GEN", "STATE", "REQUESTS", "RSS", "SHARED", "",
@@ -245,7 +277,7 @@ static void print_pool(struct strbuf *out, const struct pool *pool)
             print_row(out, g->mold.pid, g->number, "mold", -1, &g->mold.memory);
         for (uint32_t i = 0; i < g->worker_slots; i++)
             if (g->workers[i].in_use)
-                print_row(out, g->workers[i].pid, g->number, worker_state(&g->workers[i]),
+                print_row(out, g->workers[i].pid, g->number, status_worker_state(&g->workers[i]),
                           (int64_t)load(&g->workers[i].slot->accepted), &g->workers[i].memory);
     }
 }

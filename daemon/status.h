@@ -5,11 +5,20 @@
 #ifndef COWHERD_STATUS_H
 #define COWHERD_STATUS_H
 
+#include <stdint.h>
+
 #include "strbuf.h"
 
+struct pool;
 struct supervisor;
+struct worker;
 
 void status_json(struct supervisor *supervisor, struct strbuf *out);
 void status_table(struct supervisor *supervisor, struct strbuf *out);
+
+/* For other tables: "idle", ...; "serving", ...; bytes as "123k" or "12.3M", right-aligned. */
+const char *status_worker_state(const struct worker *worker);
+const char *status_pool_state(const struct pool *pool);
+void status_print_bytes(struct strbuf *out, uint64_t bytes, int width);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -53,20 +54,25 @@ void supervisor_pool_changed(struct supervisor *supervisor)
     loop_timer_set(supervisor->loop, &supervisor->changed, clock_monotonic_ns());
 }
 
-/* At start every pool must come up; the first that fails ends it. */
+/* At start every pool must come up, but those that a reload has taken out again; the first that fails ends it. */
 static void look_while_starting(struct supervisor *supervisor)
 {
+    bool all_serve = true;
     for (size_t i = 0; i < supervisor->pool_count; i++) {
         const struct pool *pool = supervisor->pools[i];
-        if (pool->serving)
+        if (pool->serving || pool->stopping)
             continue;
-        if (pool->upcoming)
-            return;
+        if (pool->upcoming) {
+            all_serve = false;
+            continue;
+        }
         fprintf(stderr, "cowherd: %s: %s\n", pool->name, pool->last_error ? pool->last_error : "can't be started");
         supervisor->exit_status = 1;
         supervisor_stop(supervisor, true, NULL);
         return;
     }
+    if (!all_serve)
+        return;
     supervisor->state = SUPERVISOR_RUNNING;
     log_info("ready: %zu %s", supervisor->pool_count, supervisor->pool_count == 1 ? "pool" : "pools");
 }
@@ -185,6 +191,20 @@ void supervisor_reopen_logs(struct supervisor *supervisor)
             generation_send_access_log(g, access_log);
 }
 
+bool supervisor_knows_process(const struct supervisor *supervisor, pid_t pid)
+{
+    for (size_t i = 0; i < supervisor->pool_count; i++) {
+        for (const struct generation *g = supervisor->pools[i]->generations; g; g = g->next) {
+            if (g->mold.pid == pid)
+                return true;
+            for (uint32_t w = 0; w < g->worker_slots; w++)
+                if (g->workers[w].in_use && g->workers[w].pid == pid)
+                    return true;
+        }
+    }
+    return false;
+}
+
 static bool pools_reaped(struct supervisor *supervisor, pid_t pid, int status)
 {
     for (size_t i = 0; i < supervisor->pool_count; i++)
@@ -206,7 +226,7 @@ static void reap_children(struct supervisor *supervisor)
             for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
                 generation_read_mold(g);
         if (!pools_reaped(supervisor, pid, status)) {
-            orphans_add(pid, status);
+            orphans_add(pid, status, clock_monotonic_ns());
             log_debug("process %ld, which nobody had announced, ended", (long)pid);
         }
     }
@@ -310,6 +330,18 @@ static void keep_standard_descriptors(void)
         close(fd);
 }
 
+/* Each worker takes two; a thousand of them are more than the soft limit that most systems start programs with. */
+static void raise_descriptor_limit(struct supervisor *supervisor)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        fatal("getrlimit");
+    supervisor->descriptor_limit = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_warn("the limit of open files can't be raised to %lu", (unsigned long)limit.rlim_max);
+}
+
 static int start(struct supervisor *supervisor)
 {
     struct strbuf error = { 0 };
@@ -357,6 +389,7 @@ int supervisor_run(const char *config_path)
     char message[512];
 
     keep_standard_descriptors();
+    raise_descriptor_limit(&supervisor);
     supervisor.config = load_config(config_path, true);
     if (!supervisor.config)
         return 2;

@@ -33,11 +33,15 @@ struct supervisor {
     struct sampler sampler;
     struct ticket_list stop_tickets;
     int64_t started_ns;
+    unsigned long descriptor_limit; /* soft RLIMIT_NOFILE at the start: its children's */
     int exit_status;
 };
 
 /* Runs until stopped. The exit status: 0 stopped as asked, 1 could not start, 2 the configuration can't be used. */
 int supervisor_run(const char *config_path);
+
+/* Whether the process is a mold or a worker, of whatever pool. */
+bool supervisor_knows_process(const struct supervisor *supervisor, pid_t pid);
 
 /* Reads the configuration and reloads one pool (by name) or, with NULL, all. Settles the ticket. */
 void supervisor_reload(struct supervisor *supervisor, const char *pool, struct ticket *ticket);

@@ -6,21 +6,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "inquiry.h"
 #include "log.h"
 #include "obituary.h"
 #include "orphans.h"
 #include "pool.h"
+#include "recycling.h"
 #include "supervisor.h"
+#include "trace.h"
 #include "xalloc.h"
 
 /* A worker that dies sooner than this after it was forked has died young. */
 #define YOUNG_NS CLOCK_NS_PER_S
 #define REFILL_PAUSE_NS (100 * CLOCK_NS_PER_MS)
 #define REFILL_PAUSE_MAX_NS (10 * CLOCK_NS_PER_S)
+/* Orders that the mold has not answered: more would fill its channel, and each holds two descriptors in flight. */
+#define ORDERS_MAX 32
 
 static struct loop *loop_of(const struct generation *generation)
 {
@@ -91,16 +96,22 @@ static void bury(struct worker *worker, int status)
     read_channel(worker);
     enum child_action action = child_step(&worker->state, CHILD_EXIT);
 
+    inquiry_worker_gone(worker);
     output_close(&worker->output);
     close_channel(worker);
     loop_timer_clear(loop_of(generation), &worker->deadline);
     if (status >= 0)
         obituary_worker(worker, status, now);
+    bool traced = worker->trace != NULL;
+    if (traced)
+        trace_over(worker, status);
     pool_account(generation->pool, worker->slot);
     scoreboard_clear(worker->slot);
     worker->in_use = false;
     worker->pid = 0;
 
+    if (traced)
+        action = CHILD_DO_BURY; /* none is missing */
     if (action == CHILD_DO_REPLACE && generation->state == GENERATION_STARTING) {
         if (generation->error.length == 0)
             strbuf_printf(&generation->error, "worker %u died before it was ready; the error log says more",
@@ -116,7 +127,7 @@ static void bury(struct worker *worker, int status)
 /* What it grows by counts from here. (It may report in before the mold has told its pid, or after.) */
 static void measure_at_birth(struct worker *worker)
 {
-    if (worker->limits.private_memory > 0 && worker->measured_ns == 0)
+    if (recycling_looks_at_memory(worker) && worker->measured_ns == 0)
         sampler_measure_worker(worker);
 }
 
@@ -127,7 +138,10 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
     switch (child_step(&worker->state, event)) {
     case CHILD_DO_ANNOUNCE:
         loop_timer_clear(loop_of(generation), &worker->deadline);
+        worker->ready_after_ns = now - worker->started_ns;
         measure_at_birth(worker);
+        if (worker->trace)
+            break;
         /* Some may have served all their requests and be gone by now. */
         if (++generation->reported_in >= generation->settings->workers.max)
             generation_event(generation, GENERATION_WORKERS_IN, NULL);
@@ -159,6 +173,8 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
 static void deadline_expired(void *data)
 {
     struct worker *worker = data;
+    if (worker->state == CHILD_STARTING && worker->pid == 0)
+        generation_kill_mold(worker->generation, "it did not fork a worker within restart.ready_timeout");
     worker_step(worker, CHILD_DEADLINE,
                 worker->state == CHILD_STARTING ? "it was not ready within restart.ready_timeout"
                                                 : "it was not drained within restart.drain_timeout");
@@ -172,33 +188,12 @@ void workers_measured(struct worker *worker, const struct memory_figures *figure
     worker->measured_ns = clock_monotonic_ns();
 }
 
-static uint64_t grown(const struct worker *worker)
-{
-    uint64_t now = worker->memory.private_bytes;
-    return now > worker->private_at_first ? now - worker->private_at_first : 0;
-}
-
 /* Told to go, or going by itself, under the rules of recycling. */
 static void retire(struct worker *worker, enum recycle_reason reason)
 {
-    char *text = worker->replaced_because;
-    size_t size = sizeof worker->replaced_because;
-    switch (reason) {
-    case RECYCLE_AGE:
-        snprintf(text, size, "it is %.1f s old",
-                 (double)(clock_monotonic_ns() - worker->started_ns) / (double)CLOCK_NS_PER_S);
-        break;
-    case RECYCLE_PRIVATE_MEMORY:
-        snprintf(text, size, "its private memory has grown by %.1f MiB", (double)grown(worker) / (1 << 20));
-        break;
-    default:
-        snprintf(text, size, "it has served %llu requests",
-                 (unsigned long long)atomic_load_explicit(&worker->slot->accepted, memory_order_relaxed));
-        break;
-    }
     worker->replaced = reason;
-    worker->generation->pool->recycled[reason]++;
-    worker_step(worker, CHILD_DRAIN, text);
+    recycling_record(worker);
+    worker_step(worker, CHILD_DRAIN, worker->replaced_because);
 }
 
 /* It has taken its last request, and drains by itself. */
@@ -206,6 +201,10 @@ static void worker_spent(struct worker *worker)
 {
     if (worker->state != CHILD_SERVING)
         return;
+    if (worker->trace) {
+        worker_step(worker, CHILD_DRAIN, "it has traced its requests");
+        return;
+    }
     retire(worker, RECYCLE_REQUESTS);
     workers_recycle(worker->generation);
 }
@@ -214,12 +213,17 @@ static void worker_message(struct worker *worker, const struct message *message)
 {
     switch (message->type) {
     case MESSAGE_READY: worker_step(worker, CHILD_READY, NULL); break;
-    case MESSAGE_MEASURED: workers_measured(worker, &message->measured); break;
+    case MESSAGE_MEASURED:
+        workers_measured(worker, &message->measured);
+        inquiry_measured(&worker->measures);
+        break;
+    case MESSAGE_HEAP_MAPPED: inquiry_heap_mapped(worker, message); break;
     case MESSAGE_ALMOST_DONE:
         worker->almost_done = true;
         workers_recycle(worker->generation);
         break;
     case MESSAGE_SPENT: worker_spent(worker); break;
+    case MESSAGE_REPORTED: trace_reported(worker, message->reported.bytes, message->reported.error); break;
     default:
         log_warnx("%s: worker %u sent an unexpected message %s", worker->generation->pool->name, worker->index,
                   message_name(message->type));
@@ -237,6 +241,8 @@ static void read_channel(struct worker *worker)
             worker_message(worker, &message);
         } else if (got < 0 && errno == EBADMSG) {
             log_warnx("%s: worker %u sent something that is no message", worker->generation->pool->name, worker->index);
+        } else if (got < 0 && errno == ECONNRESET) {
+            continue; /* it left without reading all; what it said is still to come (the error comes once) */
         } else {
             /* End of file is the worker's death, which the reaping tells. */
             if (got == 0 || errno != EAGAIN)
@@ -261,37 +267,36 @@ static struct worker *free_worker(struct generation *generation)
     return NULL;
 }
 
-static struct recycle_limits draw_limits(const struct config_pool *settings)
+/* The two orders that a worker comes from; `report` is -1 for one that does not trace. */
+static int send_order(const struct worker *worker, int channel, int worker_end, int output, int report)
 {
-    const struct recycle_limits rules = { .requests = (uint64_t)settings->recycle.requests,
-                                          .age_ns = settings->recycle.age_ns,
-                                          .private_memory = (uint64_t)settings->recycle.private_memory };
-    uint64_t seed;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
-        seed = (uint64_t)clock_monotonic_ns();
-    return recycle_draw(&rules, (unsigned)settings->recycle.jitter, seed);
+    struct message trace = { .type = MESSAGE_TRACE_WRITES };
+    struct message order = { .type = MESSAGE_FORK, .fork = { .slot = worker->index, .traced = report >= 0 } };
+    if (report >= 0 && channel_send(channel, &trace, &report, 1) < 0)
+        return -1;
+    return channel_send(worker->generation->mold.channel.fd, &order, (int[]){ worker_end, output }, 2);
 }
 
-static bool order_worker(struct generation *generation)
+static struct worker *order(struct generation *generation, struct recycle_limits limits, int report)
 {
     struct worker *worker = free_worker(generation);
     int channel[2], pipe_ends[2];
     if (!worker || channel_pair(channel) < 0)
-        return false;
+        return NULL;
     if (pipe2(pipe_ends, O_CLOEXEC) < 0) {
         close(channel[0]);
         close(channel[1]);
-        return false;
+        return NULL;
     }
-    worker->limits = draw_limits(generation->settings);
+    worker->limits = limits;
     /* Before the order: from then on the slot is the worker's to write. */
     atomic_store(&worker->slot->state, SLOT_STARTING);
     atomic_store(&worker->slot->app, SCOREBOARD_NO_APP);
     atomic_store(&worker->slot->generation, generation->number);
     atomic_store(&worker->slot->number, worker->index);
     atomic_store(&worker->slot->request_limit, worker->limits.requests);
-    struct message order = { .type = MESSAGE_FORK, .fork = { .slot = worker->index } };
-    int sent = channel_send(generation->mold.channel.fd, &order, (int[]){ channel[1], pipe_ends[1] }, 2);
+    worker->started_ns = clock_monotonic_ns();
+    int sent = send_order(worker, channel[0], channel[1], pipe_ends[1], report);
     int error = errno;
     close(channel[1]);
     close(pipe_ends[1]);
@@ -303,7 +308,7 @@ static bool order_worker(struct generation *generation)
         worker->channel.fd = -1;
         scoreboard_clear(worker->slot);
         errno = error;
-        return false;
+        return NULL;
     }
     worker->in_use = true;
     worker->state = CHILD_STARTING;
@@ -314,13 +319,28 @@ static bool order_worker(struct generation *generation)
     worker->private_at_first = 0;
     worker->almost_done = false;
     worker->replaced = RECYCLE_NONE;
-    worker->started_ns = clock_monotonic_ns();
+    worker->ready_after_ns = 0;
     if (output_open(&worker->output, loop_of(generation), pipe_ends[0], describe_worker, worker) < 0)
         log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
     worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
     loop_timer_set(loop_of(generation), &worker->deadline,
                    worker->started_ns + generation->settings->restart.ready_timeout_ns);
-    return true;
+    return worker;
+}
+
+static bool order_worker(struct generation *generation)
+{
+    return order(generation, recycling_draw(generation->settings), -1) != NULL;
+}
+
+struct worker *workers_order_traced(struct generation *generation, uint64_t requests, int report)
+{
+    return order(generation, (struct recycle_limits){ .requests = requests }, report);
+}
+
+void workers_drain_one(struct worker *worker, const char *reason)
+{
+    worker_step(worker, CHILD_DRAIN, reason);
 }
 
 /* Those that serve until their replacement is ready. */
@@ -334,48 +354,23 @@ static unsigned count_replaced(const struct generation *generation)
     return count;
 }
 
+static unsigned count_unanswered(const struct generation *generation)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < generation->worker_slots; i++)
+        count += generation->workers[i].in_use && generation->workers[i].pid == 0;
+    return count;
+}
+
 bool workers_fill(struct generation *generation)
 {
+    unsigned unanswered = count_unanswered(generation);
     unsigned present = generation_count(generation, CHILD_STARTING) + generation_count(generation, CHILD_SERVING) -
                        count_replaced(generation);
-    for (; present < generation->settings->workers.max; present++)
+    for (; present < generation->settings->workers.max && unanswered < ORDERS_MAX; present++, unanswered++)
         if (!order_worker(generation))
             return false;
     return true;
-}
-
-static struct recycle_worker *recycle_facts(const struct generation *generation)
-{
-    struct recycle_worker *facts = xcalloc(generation->worker_slots, sizeof *facts);
-    int64_t now = clock_monotonic_ns();
-    for (uint32_t i = 0; i < generation->worker_slots; i++) {
-        const struct worker *worker = &generation->workers[i];
-        facts[i] = (struct recycle_worker){
-            .present = worker->in_use,
-            .serving = worker->state == CHILD_SERVING,
-            .almost_done = worker->almost_done,
-            .replaced = worker->replaced,
-            .age_ns = now - worker->started_ns,
-            .grown = grown(worker),
-            .private_bytes = worker->memory.private_bytes,
-            .limits = worker->limits,
-        };
-    }
-    return facts;
-}
-
-static void choose_replaced(struct generation *generation)
-{
-    struct recycle_worker *facts = recycle_facts(generation);
-    struct recycle_choice choice;
-    while (recycle_decide(facts, generation->worker_slots, generation->settings->recycle.max_unavailable, &choice)) {
-        if (choice.gives_way != RECYCLE_NOBODY)
-            facts[choice.gives_way].replaced = generation->workers[choice.gives_way].replaced = RECYCLE_NONE;
-        facts[choice.worker].replaced = generation->workers[choice.worker].replaced = choice.reason;
-        log_debug("%s: worker %zu is to be replaced (%s)", generation->pool->name, choice.worker,
-                  recycle_reason_name(choice.reason));
-    }
-    free(facts);
 }
 
 /* As many as are in place beyond the number wanted; one that waits for its last request goes by itself. */
@@ -384,8 +379,8 @@ static void let_replaced_go(struct generation *generation)
     unsigned serving = generation_count(generation, CHILD_SERVING);
     for (uint32_t i = 0; i < generation->worker_slots && serving > generation->settings->workers.max; i++) {
         struct worker *worker = &generation->workers[i];
-        if (!worker->in_use || worker->state != CHILD_SERVING ||
-            (worker->replaced != RECYCLE_AGE && worker->replaced != RECYCLE_PRIVATE_MEMORY))
+        if (!worker->in_use || worker->trace || worker->state != CHILD_SERVING || worker->replaced == RECYCLE_NONE ||
+            worker->replaced == RECYCLE_REQUESTS)
             continue;
         retire(worker, worker->replaced);
         serving--;
@@ -398,7 +393,7 @@ void workers_recycle(struct generation *generation)
     if ((!serves && generation->state != GENERATION_STARTING) || generation->mold.channel.fd < 0)
         return;
     if (serves)
-        choose_replaced(generation);
+        recycling_choose(generation);
     /* Where workers die young, the next one waits for its time. */
     if (!loop_timer_is_set(&generation->refill) && !workers_fill(generation))
         log_warn("%s: generation %u: can't order a worker", generation->pool->name, generation->number);
@@ -409,8 +404,16 @@ void workers_recycle(struct generation *generation)
 void workers_lift_request_limits(struct generation *generation)
 {
     for (uint32_t i = 0; i < generation->worker_slots; i++)
-        if (generation->workers[i].in_use)
+        if (generation->workers[i].in_use && !generation->workers[i].trace)
             atomic_store(&generation->workers[i].slot->request_limit, 0);
+}
+
+/* A mold runs code of an app, and what it names will be sent signals. */
+static bool may_be_worker(const struct generation *generation, pid_t pid)
+{
+    siginfo_t info;
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           !supervisor_knows_process(generation->pool->supervisor, pid);
 }
 
 void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error)
@@ -428,13 +431,24 @@ void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int
         bury(worker, -1);
         return;
     }
+    if (!orphans_take(pid, worker->started_ns, &status)) {
+        if (!may_be_worker(generation, pid)) {
+            log_warnx("%s: the mold of generation %u named process %ld, which is none of its workers",
+                      generation->pool->name, generation->number, (long)pid);
+            bury(worker, -1);
+            return;
+        }
+        status = -1;
+    }
     worker->pid = pid;
-    if (orphans_take(pid, &status))
+    if (status >= 0)
         bury(worker, status);
     else if (worker->state == CHILD_KILLED)
         kill(pid, SIGKILL);
     else if (worker->state == CHILD_SERVING)
         measure_at_birth(worker);
+    /* There is room for the next order. */
+    workers_recycle(generation);
 }
 
 void workers_tell(struct generation *generation, enum child_event event, const char *reason)

@@ -8,7 +8,10 @@
 #include "channel.h"
 #include "generation.h"
 
-/* Orders as many workers as are missing to the number wanted. false when one could not be ordered (errno). */
+/*
+ * Orders workers that are missing to the number wanted; where many are, the rest as the mold answers. false when one
+ * could not be ordered (errno).
+ */
 bool workers_fill(struct generation *generation);
 
 /* Looks at the rules of recycling, orders what is to replace a worker, and lets those go whose replacement is ready. */
@@ -18,6 +21,15 @@ void workers_recycle(struct generation *generation);
 void workers_lift_request_limits(struct generation *generation);
 
 void workers_measured(struct worker *worker, const struct memory_figures *figures);
+
+/*
+ * Orders one worker more, which traces its writes until it has served `requests`, and writes its report to `report`
+ * (which stays the caller's). NULL with errno.
+ */
+struct worker *workers_order_traced(struct generation *generation, uint64_t requests, int report);
+
+/* Tells one worker to drain. `reason` is static text. */
+void workers_drain_one(struct worker *worker, const char *reason);
 
 /* The mold's answer to an order. */
 void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error);

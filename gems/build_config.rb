@@ -24,7 +24,7 @@ module Cowherd
   ].freeze
   OWN_GEMS = %w[
     mruby-rack
-    mruby-rack
+    mruby-require
   ].freeze
 
   # The worker reads sizes and layouts from mruby's headers: these reach it through mruby-config.

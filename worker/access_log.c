@@ -12,6 +12,7 @@
 #include "strbuf.h"
 
 #define KEPT_CAPACITY 16384 /* a line longer than this is not kept room for */
+#define SYSLOG_MAX 65536    /* a datagram can't hold every line: what is longer is cut */
 
 static struct {
     int fd;
@@ -147,7 +148,7 @@ void access_log_write(const struct request *request, int64_t finished_ns)
     else
         append_text(line, request);
     if (access_log.to_syslog) {
-        syslog(LOG_INFO, "%s", line->data);
+        syslog(LOG_INFO, "%.*s", SYSLOG_MAX, line->data);
     } else {
         strbuf_puts(line, "\n");
         /* One write or none: a log that can't be written to must not stop the service. */

@@ -17,7 +17,7 @@ static bool preload(const struct config_pool *pool, struct vm *vm, struct strbuf
     for (size_t i = 0; i < pool->preload.count; i++) {
         int arena = mrb_gc_arena_save(vm->mrb);
         mrb_value result;
-        bool loaded = vm_load_file(vm, pool->preload.items[i], mrb_top_self(vm->mrb), &result);
+        bool loaded = vm_require_file(vm, pool->preload.items[i], &result);
 
         if (!loaded) {
             strbuf_printf(error, "%s: preload %s: ", vm->name, pool->preload.items[i]);
@@ -58,7 +58,14 @@ static struct vm *vm_for(struct app_set *set, const struct app *app, struct strb
     return open_vm(set, shared, error);
 }
 
-static bool load_app(struct app_set *set, struct app *app, struct strbuf *error)
+struct vm *app_set_loading_vm(const struct app_set *set, const struct app *app)
+{
+    if (app->vm != NULL)
+        return app->vm;
+    return set->vm_count > 0 ? set->vms[set->vm_count - 1] : NULL;
+}
+
+static bool load_app(struct app_set *set, struct app *app, const struct app_watch *watch, struct strbuf *error)
 {
     struct strbuf description = { 0 };
 
@@ -69,17 +76,20 @@ static bool load_app(struct app_set *set, struct app *app, struct strbuf *error)
     }
     if (app->config->rack == NULL)
         return true;
+    if (watch != NULL)
+        watch->starts(set, app);
     app->vm = vm_for(set, app, error);
     if (app->vm == NULL)
         return false;
-    if (rack_load(app->vm, app->config->rack, &app->callable, &description))
-        return true;
-    strbuf_printf(error, "%s: %s", app->config->name, description.data);
+    bool loaded = rack_load(app->vm, app->config->rack, &app->callable, &description) &&
+                  (watch == NULL || watch->loaded(app, &description));
+    if (!loaded)
+        strbuf_printf(error, "%s: %s", app->config->name, description.data);
     strbuf_free(&description);
-    return false;
+    return loaded;
 }
 
-struct app_set *app_set_load(const struct config_pool *pool, struct strbuf *error)
+struct app_set *app_set_load(const struct config_pool *pool, const struct app_watch *watch, struct strbuf *error)
 {
     struct app_set *set = xcalloc(1, sizeof *set);
     int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -98,7 +108,7 @@ struct app_set *app_set_load(const struct config_pool *pool, struct strbuf *erro
         };
     }
     for (size_t i = 0; i < set->count && loaded; i++)
-        loaded = load_app(set, &set->apps[i], error);
+        loaded = load_app(set, &set->apps[i], watch, error);
     if (before != -1) {
         if (fchdir(before) == -1)
             log_warn("cannot return to the directory from before loading");
@@ -106,6 +116,8 @@ struct app_set *app_set_load(const struct config_pool *pool, struct strbuf *erro
     }
     if (loaded)
         return set;
+    if (watch != NULL)
+        watch->failed(error->data);
     app_set_free(set);
     return NULL;
 }
@@ -188,6 +200,8 @@ size_t app_set_check(const struct config_pool *pool, struct strbuf *errors)
 
 void app_set_after_fork(struct app_set *set)
 {
-    for (size_t i = 0; i < set->vm_count; i++)
+    for (size_t i = 0; i < set->vm_count; i++) {
         vm_reseed(set->vms[i]);
+        vm_new_symbols(set->vms[i]);
+    }
 }

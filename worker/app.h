@@ -4,6 +4,7 @@
 #ifndef COWHERD_APP_H
 #define COWHERD_APP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,11 +30,23 @@ struct app_set {
     size_t vm_count;
 };
 
+/* Told of each app, in turn, while a set is loaded. */
+struct app_watch {
+    void (*starts)(const struct app_set *set, const struct app *app);
+    /* false, with `error` filled: the app has done what it must not do, and counts as one that failed. */
+    bool (*loaded)(const struct app *app, struct strbuf *error);
+    /* Loading ends here; nothing has been freed yet. */
+    void (*failed)(const char *error);
+};
+
 /*
  * Opens the interpreters, loads `preload` files into each, then each app's file with its root as working directory.
- * NULL on the first failure, with `error` saying app, file:line and backtrace.
+ * NULL on the first failure, with `error` saying app, file:line and backtrace. `watch` may be NULL.
  */
-struct app_set *app_set_load(const struct config_pool *pool, struct strbuf *error);
+struct app_set *app_set_load(const struct config_pool *pool, const struct app_watch *watch, struct strbuf *error);
+
+/* The interpreter that is busy with an app that is being loaded; NULL: none is open yet. */
+struct vm *app_set_loading_vm(const struct app_set *set, const struct app *app);
 void app_set_free(struct app_set *set);
 
 /*
@@ -48,7 +61,7 @@ size_t app_set_frozen_objects(const struct app_set *set);
 /* Compiles every file that the pool's apps name, without running any. Number of errors, one line each in `errors`. */
 size_t app_set_check(const struct config_pool *pool, struct strbuf *errors);
 
-/* In a worker after the fork: reseeds every interpreter. */
+/* In a worker after the fork: reseeds every interpreter, and begins to count its new symbols. */
 void app_set_after_fork(struct app_set *set);
 
 #endif

@@ -1,22 +1,24 @@
 #include "collector.h"
 
-#include <malloc.h>
-
 #include <mruby/gc.h>
 
+#include "allocator.h"
 #include "clock.h"
 #include "heap.h"
+#include "out_of_memory.h"
 #include "vm.h"
 
 #define COLLECT_OBJECTS 1024
 #define COLLECT_BYTES ((size_t)4 << 20)
 #define LARGE_OBJECTS 16384
 #define LARGE_BYTES ((size_t)16 << 20)
+#define SIZES_NS CLOCK_NS_PER_S /* the allocator's figures are no older while requests come */
 #define COLLECT_IDLE_NS (50 * CLOCK_NS_PER_MS)
 
 void collector_open(struct collector *collector, const struct config_pool *pool, const struct app_set *apps,
                     struct slot *slot)
 {
+    out_of_memory_prepare();
     *collector = (struct collector){ .mode = pool->gc, .apps = apps, .slot = slot };
 }
 
@@ -35,25 +37,50 @@ static bool any_has_grown(const struct collector *collector, size_t objects, siz
     return false;
 }
 
-static void publish(const struct collector *collector, int64_t pause_ns)
+static void publish_objects(const struct collector *collector)
 {
-    struct slot *slot = collector->slot;
-    uint64_t pause_us = (uint64_t)pause_ns / 1000;
     uint64_t live = 0, slots = 0;
 
     for (size_t i = 0; i < collector->apps->vm_count; i++) {
         live += collector->apps->vms[i]->mrb->gc.live;
         slots += heap_young_slots(collector->apps->vms[i]->mrb);
     }
+    atomic_store_explicit(&collector->slot->gc_live, live, memory_order_relaxed);
+    atomic_store_explicit(&collector->slot->gc_slots, slots, memory_order_relaxed);
+}
+
+static void publish_usage(struct slot *slot)
+{
+    struct allocator_usage usage;
+
+    allocator_usage(&usage);
+    atomic_store_explicit(&slot->allocator_used, usage.used, memory_order_relaxed);
+    atomic_store_explicit(&slot->allocator_free, usage.free, memory_order_relaxed);
+}
+
+void collector_publish_sizes(struct collector *collector, int64_t now_ns)
+{
+    collector->sizes_ns = now_ns;
+    publish_objects(collector);
+    publish_usage(collector->slot);
+}
+
+static void publish(struct collector *collector, int64_t began_ns, int64_t ended_ns)
+{
+    struct slot *slot = collector->slot;
+    uint64_t pause_us = (uint64_t)(ended_ns - began_ns) / 1000;
+
     atomic_fetch_add_explicit(&slot->gc_count, 1, memory_order_relaxed);
     if (pause_us > atomic_load_explicit(&slot->gc_pause_us_max, memory_order_relaxed))
         atomic_store_explicit(&slot->gc_pause_us_max, pause_us, memory_order_relaxed);
-    atomic_store_explicit(&slot->gc_live, live, memory_order_relaxed);
-    atomic_store_explicit(&slot->gc_slots, slots, memory_order_relaxed);
+    if (ended_ns - collector->sizes_ns > SIZES_NS)
+        collector_publish_sizes(collector, ended_ns);
+    else
+        publish_objects(collector);
 }
 
 /* Collects each interpreter that has grown by so much. */
-static void collect(const struct collector *collector, size_t objects, size_t bytes)
+static void collect(struct collector *collector, size_t objects, size_t bytes)
 {
     int64_t began_ns = clock_monotonic_ns();
 
@@ -65,11 +92,14 @@ static void collect(const struct collector *collector, size_t objects, size_t by
         mrb_full_gc(mrb);
         heap->live_after = mrb->gc.live;
     }
-    publish(collector, clock_monotonic_ns() - began_ns);
+    publish(collector, began_ns, clock_monotonic_ns());
 }
 
 void collector_after_request(struct collector *collector, int64_t now_ns)
 {
+    out_of_memory_prepare();
+    if (out_of_memory_count() > 0)
+        atomic_store_explicit(&collector->slot->out_of_memory, out_of_memory_count(), memory_order_relaxed);
     if (collector->mode == GC_AUTOMATIC)
         return;
     collector->quiet_since_ns = now_ns;
@@ -91,8 +121,8 @@ void collector_quiet(struct collector *collector, int64_t now_ns)
         collector->quiet_since_ns = 0;
         if (any_has_grown(collector, 0, 0))
             collect(collector, 0, 0);
-        /* What was freed goes back to the system, from between living blocks, too. */
-        malloc_trim(0);
+        allocator_trim();
+        collector_publish_sizes(collector, now_ns);
     } else if (collector_wants_quiet(collector)) {
         collect(collector, COLLECT_OBJECTS, COLLECT_BYTES);
     }

@@ -21,6 +21,7 @@ struct collector {
     enum config_gc mode;
     struct slot *slot;
     const struct app_set *apps;
+    int64_t sizes_ns;       /* when collector_publish_sizes was called last */
     int64_t quiet_since_ns; /* end of the last request that left something to collect; 0: nothing to collect */
 };
 
@@ -38,6 +39,12 @@ bool collector_wants_quiet(const struct collector *collector);
 
 /* No connection waits. Collects what is worth it; when it has been quiet for long, everything, and trims. */
 void collector_quiet(struct collector *collector, int64_t now_ns);
+
+/*
+ * Publishes the size of the young heap and what the allocator tells. Comes by itself when it has been quiet, and once a
+ * second while it collects.
+ */
+void collector_publish_sizes(struct collector *collector, int64_t now_ns);
 
 /* When collector_quiet should be called again; 0: not before the next request. */
 int64_t collector_deadline(const struct collector *collector);

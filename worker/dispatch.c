@@ -55,6 +55,14 @@ static void publish_start(struct dispatch *dispatch)
     dispatch_count(&slot->accepted);
 }
 
+static void publish_symbols(const struct dispatch *dispatch, const struct request *request)
+{
+    uint32_t fresh = request->app != NULL && request->app->vm != NULL ? vm_new_symbols(request->app->vm) : 0;
+
+    if (fresh > 0)
+        PUBLISH(symbols, atomic_load_explicit(&dispatch->slot->symbols, memory_order_relaxed) + fresh);
+}
+
 static void publish_end(struct dispatch *dispatch, const struct request *request)
 {
     struct slot *slot = dispatch->slot;
@@ -62,6 +70,7 @@ static void publish_end(struct dispatch *dispatch, const struct request *request
     dispatch_count(request->client_gone      ? &slot->client_gone
                    : request->error_answered ? &slot->error_answered
                                              : &slot->completed);
+    publish_symbols(dispatch, request);
     atomic_store_explicit(&slot->request_started_ns, 0, memory_order_release);
     PUBLISH(request_fd, -1);
     if (atomic_load_explicit(&slot->state, memory_order_relaxed) == SLOT_BUSY) {

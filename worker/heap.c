@@ -121,10 +121,12 @@ bool heap_each_frozen(const struct heap *heap, bool (*each)(struct RBasic *objec
     return true;
 }
 
-/* The beginning of mruby's struct mrb_heap_page (gc.c), which no header declares. */
+/* mruby's struct mrb_heap_page (gc.c), which no header declares. The slots follow it. */
 struct page {
     struct RBasic *free_list;
     const struct page *next;
+    const struct page *free_next;
+    mrb_bool old : 1;
 };
 
 #define PAGE_SLOTS 1024 /* MRB_HEAP_PAGE_SIZE */
@@ -136,6 +138,16 @@ size_t heap_young_slots(const mrb_state *mrb)
     for (const struct page *page = (const struct page *)mrb->gc.heaps; page != NULL; page = page->next)
         slots += PAGE_SLOTS;
     return slots;
+}
+
+void heap_each_young(const mrb_state *mrb, void (*each)(const struct RBasic *object, size_t size, void *data),
+                     void *data)
+{
+    size_t slot_size = (size_t)mrb_objspace_page_slot_size();
+
+    for (const struct page *page = (const struct page *)mrb->gc.heaps; page != NULL; page = page->next)
+        for (size_t slot = 0; slot < PAGE_SLOTS; slot++)
+            each((const struct RBasic *)((const char *)(page + 1) + slot * slot_size), slot_size, data);
 }
 
 /* Reference counts of code objects are written at each closure's birth and death, unless they say not to be. */
@@ -248,6 +260,8 @@ static void freeze_interpreter(mrb_state *mrb)
 
     unpack_backtraces(mrb);
     mrb_gc_arena_restore(mrb, 0);
+    /* The variables of code that ran in the base frame lie on its stack until other code runs there. */
+    mrb_vm_ci_env_clear(mrb, mrb->c->cibase);
     clear_dead_stack(mrb);
     mrb_full_gc(mrb);
     mrb_full_gc(mrb);

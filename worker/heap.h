@@ -36,6 +36,7 @@ struct heap {
     size_t limit;       /* of those, until a collection is asked for */
     size_t unwalked;    /* bytes since all remembered containers were walked, up to the last root scan */
     size_t live_after;  /* young objects after the last collection between requests */
+    bool out_of_memory; /* and a backtrace is being made for the exception */
     size_t young_bytes; /* of the young heap's buffers and pages, as malloc_usable_size(3) tells */
 };
 
@@ -62,6 +63,11 @@ int heap_freeze(mrb_state *const interpreters[], size_t count);
 
 /* Object slots of the young heap, free ones too. */
 size_t heap_young_slots(const mrb_state *mrb);
+
+/* Calls for every slot of the young heap without changing it (mruby's own walk collects first), free ones (MRB_TT_FREE)
+ * too, with its size. */
+void heap_each_young(const mrb_state *mrb, void (*each)(const struct RBasic *object, size_t size, void *data),
+                     void *data);
 
 /* Calls for every slot of the permanent generation, free ones (MRB_TT_FREE) too; false from `each` ends it. */
 bool heap_each_frozen(const struct heap *heap, bool (*each)(struct RBasic *object, void *data), void *data);

@@ -115,12 +115,13 @@ static bool another_has_fewer(const struct listening *listening, bool idle)
 /*
  * A kept connection stays with its worker, so new ones must not all go to who wakes first. A worker that keeps clearly
  * more than another watches plainly: the kernel wakes it and one of those who watch exclusively, and it leaves the new
- * connection to an idle one for a moment. Otherwise all watch exclusively: one is woken, and takes it.
+ * connection to an idle one for a moment. Otherwise all watch exclusively: one is woken, and takes it. (That would be
+ * the one who waits for longest, and never a worker that traces; so it watches plainly, and gives no way.)
  */
 static void choose_exclusive(struct listening *listening)
 {
     bool keeps = listening->intake->connections.waiting[WAIT_IDLE].first != NULL;
-    bool exclusive = !keeps || !another_has_fewer(listening, false);
+    bool exclusive = !listening->options->traced && (!keeps || !another_has_fewer(listening, false));
 
     if (exclusive == listening->exclusive || listening->intake->draining || listening->pause_until_ns != 0)
         return;
@@ -206,7 +207,7 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
 
 static bool give_way(struct listening *listening)
 {
-    if (listening->exclusive || !another_has_fewer(listening, true)) {
+    if (listening->exclusive || listening->options->traced || !another_has_fewer(listening, true)) {
         listening->giving_way_ns = 0;
         return false;
     }
@@ -320,7 +321,7 @@ void listening_open(struct listening *listening, int epoll_fd, struct intake *in
         .allow = allow_list_new(allow->items, allow->count, &wrong),
         .watches = xcalloc(options->listener_count, sizeof *listening->watches),
         .count = options->listener_count,
-        .exclusive = true,
+        .exclusive = !options->traced,
     };
     if (listening->allow == NULL)
         fatalx("socket.allow: \"%s\" is neither an address nor a prefix", wrong);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "allocator.h"
 #include "app.h"
 #include "config.h"
 #include "log.h"
@@ -25,7 +26,8 @@ enum {
     OPTION_CHANNEL,
     OPTION_LISTEN,
     OPTION_ACCESS_LOG,
-    OPTION_GENERATION
+    OPTION_GENERATION,
+    OPTION_DESCRIPTOR_LIMIT
 };
 
 static const struct option known_options[] = {
@@ -36,6 +38,7 @@ static const struct option known_options[] = {
     { "listen-fds", required_argument, NULL, OPTION_LISTEN },
     { "access-log-fd", required_argument, NULL, OPTION_ACCESS_LOG },
     { "generation", required_argument, NULL, OPTION_GENERATION },
+    { "descriptor-limit", required_argument, NULL, OPTION_DESCRIPTOR_LIMIT },
     { 0 },
 };
 
@@ -45,6 +48,7 @@ struct arguments {
     int *listeners;
     size_t listener_count;
     unsigned generation;
+    unsigned long descriptor_limit;
 };
 
 /* Inherited descriptors are ours alone: nothing that an app executes gets them. */
@@ -81,6 +85,7 @@ static struct arguments parse_arguments(int argc, char **argv)
         case OPTION_LISTEN: parse_listeners(&arguments, optarg); break;
         case OPTION_ACCESS_LOG: arguments.access_log = descriptor(optarg); break;
         case OPTION_GENERATION: arguments.generation = (unsigned)strtoul(optarg, NULL, 10); break;
+        case OPTION_DESCRIPTOR_LIMIT: arguments.descriptor_limit = strtoul(optarg, NULL, 10); break;
         default: exit(2);
         }
     }
@@ -113,12 +118,15 @@ static struct config *read_config(int fd)
 static int check(struct config *config)
 {
     struct strbuf errors = { 0 };
+    bool settled = allocator_settle(config->pools[0].allocator, &errors);
+    if (!settled)
+        strbuf_printf(&errors, "\n");
     size_t count = app_set_check(&config->pools[0], &errors);
-    if (count > 0)
+    if (errors.length > 0)
         fputs(errors.data, stderr);
     strbuf_free(&errors);
     config_release(config);
-    return count > 0;
+    return count > 0 || !settled;
 }
 
 int main(int argc, char **argv, char **environment)
@@ -142,6 +150,7 @@ int main(int argc, char **argv, char **environment)
         .listeners = arguments.listeners,
         .access_log = arguments.access_log,
         .generation = arguments.generation,
+        .descriptor_limit = arguments.descriptor_limit,
     };
     return mold_run(&options);
 }

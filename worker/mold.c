@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,27 +9,30 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "access_log.h"
+#include "allocator.h"
 #include "app.h"
 #include "channel.h"
 #include "clock.h"
 #include "fcgi.h"
 #include "fork_worker.h"
 #include "heap.h"
+#include "load_guard.h"
 #include "log.h"
+#include "outer_environment.h"
 #include "privileges.h"
 #include "region.h"
 #include "scoreboard.h"
 #include "server.h"
 #include "title.h"
+#include "traced_worker.h"
 #include "xalloc.h"
 
 #define REGION_CAPACITY ((size_t)64 << 30)
 #define REGION_CAPACITY_MIN ((size_t)16 << 20)
-#define MMAP_THRESHOLD (4 << 20)
-#define TRIM_THRESHOLD (64 << 20)
 
 struct mold {
     const struct mold_options *options;
@@ -47,8 +49,32 @@ static void send_failure(int channel, const char *text)
         log_warn("the supervisor can't be told that loading failed");
 }
 
+/* What the mold's own malloc was told is not for what apps start. */
+static void restore_environment(void)
+{
+    static const char prefix[] = OUTER_ENVIRONMENT_PREFIX;
+    char **variable = environ;
+
+    while (*variable != NULL) {
+        if (strncmp(*variable, prefix, sizeof prefix - 1) != 0) {
+            variable++;
+            continue;
+        }
+        char *kept = xstrdup(*variable);
+        char *name = kept + sizeof prefix - 1;
+        char *value = strchr(name, '=');
+        *value++ = '\0';
+        int result = *value != '\0' ? setenv(name, value, 1) : unsetenv(name);
+        if (result < 0 || unsetenv(kept) < 0)
+            fatal("the environment can't be restored");
+        free(kept);
+        variable = environ;
+    }
+}
+
 static void set_environment(const struct config_pool *pool)
 {
+    restore_environment();
     for (size_t i = 0; i < pool->env.count; i++)
         if (setenv(pool->env.items[i].name, pool->env.items[i].value, 1) < 0)
             log_warn("env.%s can't be set", pool->env.items[i].name);
@@ -61,6 +87,16 @@ static void die_with_parent(void)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+/* The supervisor has raised its own; apps, and what they execute, get what cowherd was started with. */
+static void limit_descriptors(unsigned long soft)
+{
+    struct rlimit limit;
+    if (soft == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0 || soft > limit.rlim_max)
+        return;
+    limit.rlim_cur = soft;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void ignore_stray_signals(void)
 {
     static const int strays[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE };
@@ -70,21 +106,32 @@ static void ignore_stray_signals(void)
 
 /*
  * The region's capacity is address space, not memory. Where that is limited (rlimits.as, a limit that cowherd was
- * started under) it has to leave room for the rest.
+ * started under) it has to leave room for the rest; so it has where data is limited, which counts it from the freeze
+ * on.
  */
-static bool fits(size_t address_space)
+static bool fits(size_t capacity)
 {
-    void *probe = mmap(NULL, address_space, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct rlimit data;
+    int access = getrlimit(RLIMIT_DATA, &data) == 0 && data.rlim_cur != RLIM_INFINITY ? PROT_READ | PROT_WRITE : 0;
+    size_t size = capacity + capacity / 2;
+    void *probe = mmap(NULL, size, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    return probe != MAP_FAILED && munmap(probe, address_space) == 0;
+    return probe != MAP_FAILED && munmap(probe, size) == 0;
 }
 
 static int map_region(void)
 {
-    size_t capacity = REGION_CAPACITY;
+    size_t capacity = REGION_CAPACITY_MIN, most = REGION_CAPACITY;
 
-    while (capacity > REGION_CAPACITY_MIN && !fits(capacity + capacity / 2))
-        capacity /= 2;
+    if (fits(most))
+        capacity = most;
+    while (most - capacity > REGION_CAPACITY_MIN) {
+        size_t between = capacity + (most - capacity) / 2;
+        if (fits(between))
+            capacity = between;
+        else
+            most = between;
+    }
     return region_open(capacity);
 }
 
@@ -127,16 +174,16 @@ static int load(struct mold *mold)
         send_failure(options->channel, error.data);
         return -1;
     }
-    mold->apps = app_set_load(options->pool, &error);
+    load_guard_begin(options->channel);
+    mold->apps = app_set_load(options->pool, &load_guard_watch, &error);
     fflush(stdout);
-    if (!mold->apps) {
+    load_guard_end();
+    if (options->pool->frozen && app_set_freeze(mold->apps) < 0) {
+        strbuf_printf(&error, "the heap can't be frozen: %s; frozen: false does without", strerror(errno));
         send_failure(options->channel, error.data);
         return -1;
     }
-    if (options->pool->frozen && app_set_freeze(mold->apps) < 0) {
-        send_failure(options->channel, "the heap can't be frozen; frozen: false does without");
-        return -1;
-    }
+    load_guard_warn();
     struct message message = {
         .type = MESSAGE_LOADED,
         .loaded = { .apps = (uint32_t)mold->apps->count,
@@ -154,7 +201,7 @@ static int load(struct mold *mold)
 }
 
 /* In the new process: everything of the mold's that is not the worker's goes. */
-static void become_worker(struct mold *mold, uint32_t slot_index, int channel, int output)
+static void become_worker(struct mold *mold, uint32_t slot_index, bool traced, int channel, int output)
 {
     const struct mold_options *options = mold->options;
     const struct config_pool *pool = options->pool;
@@ -180,14 +227,19 @@ static void become_worker(struct mold *mold, uint32_t slot_index, int channel, i
         .channel = channel,
         .listeners = listeners,
         .listener_count = pool->listen_count,
+        .traced = traced,
     };
-    server_run(&server);
+    if (traced)
+        traced_worker_run(&server);
+    else
+        server_run(&server);
     fflush(stdout);
     _exit(0);
 }
 
-static void fork_on_command(struct mold *mold, uint32_t slot_index, const int descriptors[2])
+static void fork_on_command(struct mold *mold, const struct message *order, const int descriptors[2])
 {
+    uint32_t slot_index = order->fork.slot;
     struct message answer = { .type = MESSAGE_FORKED, .forked = { .slot = slot_index } };
     pid_t pid = -1;
     if (slot_index >= atomic_load(&mold->board->slots)) {
@@ -195,7 +247,7 @@ static void fork_on_command(struct mold *mold, uint32_t slot_index, const int de
     } else {
         pid = fork_worker();
         if (pid == 0)
-            become_worker(mold, slot_index, descriptors[0], descriptors[1]);
+            become_worker(mold, slot_index, order->fork.traced != 0, descriptors[0], descriptors[1]);
     }
     if (pid > 0)
         answer.forked.pid = pid;
@@ -236,7 +288,7 @@ static void obey(struct mold *mold)
         if (got < 0)
             continue;
         switch (message.type) {
-        case MESSAGE_FORK: fork_on_command(mold, message.fork.slot, descriptors); break;
+        case MESSAGE_FORK: fork_on_command(mold, &message, descriptors); break;
         case MESSAGE_ACCESS_LOG: replace_access_log(mold, descriptors[0]); break;
         case MESSAGE_MEASURE: measure(mold); break;
         default: log_warnx("the mold was sent an unexpected message %s", message_name(message.type)); break;
@@ -244,27 +296,22 @@ static void obey(struct mold *mold)
     }
 }
 
-/*
- * One arena (a worker has one thread). Fixed thresholds: glibc's own grow with the largest block ever freed. A busy
- * worker keeps what it has freed, within bounds, and gives it back when it is quiet (collector.c).
- */
-static void settle_allocator(void)
-{
-    mallopt(M_ARENA_MAX, 1);
-    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
-}
-
 int mold_run(const struct mold_options *options)
 {
     struct mold mold = { .options = options, .access_log = options->access_log };
+    struct strbuf error = { 0 };
     ignore_stray_signals();
     title_mold(options->pool->name, options->generation);
-    settle_allocator();
+    limit_descriptors(options->descriptor_limit);
+    bool settled = allocator_settle(options->pool->allocator, &error);
     fcgi_init();
     mold.board = scoreboard_attach(options->scoreboard);
     if (!mold.board)
         fatal("the scoreboard can't be mapped");
+    if (!settled) {
+        send_failure(options->channel, error.data);
+        return 1;
+    }
     if (load(&mold) < 0)
         return 1;
     obey(&mold);

@@ -15,6 +15,7 @@ struct mold_options {
     const int *listeners; /* in the order of pool->listen */
     int access_log;       /* -1: none */
     unsigned generation;
+    unsigned long descriptor_limit; /* soft RLIMIT_NOFILE, until rlimits says otherwise; 0: as inherited */
 };
 
 /* The exit status of the mold, and, in each worker that it forks, of the worker. */

@@ -27,6 +27,9 @@ static int apply_limit(const struct config_rlimit *limit, struct strbuf *error)
             continue;
         rlim_t value = limit->value < 0 ? RLIM_INFINITY : (rlim_t)limit->value;
         struct rlimit both = { .rlim_cur = value, .rlim_max = value };
+        /* At the hard limit it would be a SIGKILL, which tells nobody why. */
+        if (limits[i].resource == RLIMIT_CPU && value != RLIM_INFINITY)
+            both.rlim_max++;
         if (setrlimit(limits[i].resource, &both) == 0)
             return 0;
         strbuf_printf(error, "rlimits.%s: %s", limit->name, strerror(errno));

@@ -1,6 +1,7 @@
 #include "region.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -59,6 +60,21 @@ static size_t *header_of(const void *address)
 size_t region_block_size(const void *address)
 {
     return *header_of(address);
+}
+
+static void *block_at(uintptr_t header)
+{
+    return header < region_bounds.used ? (void *)(header + HEADER) : NULL;
+}
+
+void *region_first_block(void)
+{
+    return block_at(region_bounds.start);
+}
+
+void *region_next_block(const void *address)
+{
+    return block_at((uintptr_t)address + region_block_size(address));
 }
 
 bool region_resize(void *address, size_t size)
@@ -124,6 +140,22 @@ void region_free(void *address)
     POISON(address, capacity);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+__attribute__((no_sanitize("address")))
+#endif
+static void *
+next_free(void *address)
+{
+    return *(void **)address;
+}
+
+void region_each_free(void (*each)(void *address, size_t size, void *data), void *data)
+{
+    for (size_t class = 0; class < CLASSES; class ++)
+        for (void *address = free_lists[class]; address != NULL; address = next_free(address))
+            each(address, region_block_size(address), data);
+}
+
 /* The last block grows and shrinks where it is. */
 static bool resize_last(void *address, size_t old_capacity, size_t size)
 {
@@ -157,14 +189,62 @@ void *region_reallocate(void *address, size_t size)
 }
 
 /*
- * An app that forks while it loads shares the region with its child: the child's writes must not reach the mold. Its
- * view of what the mold loads afterwards is undefined.
+ * An app that forks while it loads, if only for a backquoted command, shares the region with its child: neither must
+ * see what the other writes. The child takes a copy, and the parent waits until it has one.
  */
-static void make_private_in_child(void)
+static int copied[2] = { -1, -1 };
+
+static bool is_loading(void)
 {
-    if (region_bounds.start != 0 && !frozen)
-        mmap((void *)region_bounds.start, region_bounds.end - region_bounds.start, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, region_fd, 0);
+    return region_bounds.start != 0 && !frozen;
+}
+
+static void before_fork(void)
+{
+    if (!is_loading() || pipe2(copied, O_CLOEXEC) == -1)
+        copied[0] = copied[1] = -1;
+}
+
+static void after_fork_in_parent(void)
+{
+    char byte;
+
+    if (copied[0] == -1)
+        return;
+    close(copied[1]);
+    while (read(copied[0], &byte, 1) == -1 && errno == EINTR)
+        continue;
+    close(copied[0]);
+}
+
+static void copy_region(void)
+{
+    size_t used = region_bounds.used - region_bounds.start, done = 0;
+    char *copy = used > 0 ? mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : NULL;
+
+    if (copy == MAP_FAILED)
+        copy = NULL;
+    while (copy != NULL && done < used) {
+        ssize_t count = pread(region_fd, copy + done, used - done, (off_t)done);
+        if (count <= 0 && errno != EINTR)
+            break;
+        done += count > 0 ? (size_t)count : 0;
+    }
+    mmap((void *)region_bounds.start, region_bounds.end - region_bounds.start, PROT_READ | PROT_WRITE,
+         MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, region_fd, 0);
+    if (copy != NULL && done == used)
+        mremap(copy, used, used, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)region_bounds.start);
+}
+
+static void after_fork_in_child(void)
+{
+    if (!is_loading())
+        return;
+    copy_region();
+    if (copied[0] != -1) {
+        close(copied[0]);
+        close(copied[1]);
+    }
 }
 
 int region_open(size_t capacity)
@@ -186,7 +266,7 @@ int region_open(size_t capacity)
         .end = (uintptr_t)start + capacity,
     };
     frozen = false;
-    pthread_atfork(NULL, NULL, make_private_in_child);
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     return 0;
 
 failed:;

@@ -41,6 +41,16 @@ size_t region_block_size(const void *address);
 /* Whether a block can hold `size` bytes where it is; if so, it does from now on. Before and after the freeze. */
 bool region_resize(void *address, size_t size);
 
+/*
+ * All blocks in the order of their addresses, those that are free again, too: the first, and the one behind another;
+ * NULL at the end.
+ */
+void *region_first_block(void);
+void *region_next_block(const void *address);
+
+/* Calls for every block that was freed and not used again. */
+void region_each_free(void (*each)(void *address, size_t size, void *data), void *data);
+
 /* Copies a whole block, before and after the freeze; `target` has room for region_block_size bytes. */
 void region_copy_block(void *target, void *address);
 

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "collector.h"
 #include "connection.h"
+#include "heap_survey.h"
 #include "intake.h"
 #include "listening.h"
 #include "log.h"
@@ -81,14 +82,29 @@ static bool is_finished(const struct server *server)
 
 /* The channel */
 
-static void answer_measure(const struct server *server)
+static void answer_measure(struct server *server)
 {
     struct message message = { .type = MESSAGE_MEASURED };
 
+    collector_publish_sizes(&server->collector, server->intake.now_ns);
     if (memory_measure(0, region_bounds.start, region_bounds.end, &message.measured) == -1)
         log_warn("memory can't be measured");
     else if (channel_send(server->options->channel, &message, NULL, 0) == -1)
         log_warn("a measurement can't be sent");
+}
+
+static void answer_map(const struct server *server, int fd)
+{
+    struct message message = { .type = MESSAGE_HEAP_MAPPED };
+    ssize_t length = heap_survey_write(server->options->apps, fd);
+
+    if (length >= 0)
+        message.reported.bytes = (uint64_t)length;
+    else
+        message.reported.error = errno;
+    close(fd);
+    if (channel_send(server->options->channel, &message, NULL, 0) == -1)
+        log_warn("a map of the heap can't be sent");
 }
 
 static void receive_message(struct server *server)
@@ -112,6 +128,7 @@ static void receive_message(struct server *server)
         server->order_backlog = message.drain.take_backlog != 0;
         break;
     case MESSAGE_MEASURE: answer_measure(server); break;
+    case MESSAGE_MAP_HEAP: answer_map(server, descriptors[0]); break;
     case MESSAGE_ACCESS_LOG: access_log_replace(descriptors[0]); break;
     default: log_warnx("an unexpected message: %s", message_name(message.type)); break;
     }

@@ -4,6 +4,7 @@
 #ifndef COWHERD_SERVER_H
 #define COWHERD_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "app.h"
@@ -24,6 +25,7 @@ struct server_options {
     int channel; /* to the supervisor */
     const struct server_listener *listeners;
     size_t listener_count;
+    bool traced; /* requests are for this worker rather than for the others */
 };
 
 /*

@@ -17,12 +17,22 @@ struct vm {
     mrb_state *mrb;    /* mrb->ud is this struct */
     char *name;        /* the shared interpreter's name, or the app's */
     struct rack *rack; /* rack_define's; NULL before */
+    uint32_t symbols;  /* vm_new_symbols has counted so many */
 };
 
 /* The interpreter that `mrb` belongs to. */
 static inline struct vm *vm_of(mrb_state *mrb)
 {
     return mrb->ud;
+}
+
+/* Symbols that were interned since the last call. mruby never frees one. */
+static inline uint32_t vm_new_symbols(struct vm *vm)
+{
+    uint32_t before = vm->symbols;
+
+    vm->symbols = vm->mrb->symidx;
+    return vm->symbols - before;
 }
 
 /* Opens an interpreter with all gems of the build. NULL when that failed (logged). */
@@ -38,12 +48,13 @@ void vm_close(struct vm *vm);
 bool vm_call(struct vm *vm, mrb_value (*body)(mrb_state *mrb, void *data), void *data, mrb_value *result);
 
 /*
- * Parses and runs a file: `self` is its top-level self, constants and methods go to Object, local variables don't leak,
- * __FILE__ and backtraces carry `path`. As vm_call; a syntax error is a SyntaxError whose message has one
- * "path:line:column: text" a line; a file that can't be read is a LoadError. The file's code is never freed: packed
- * backtraces point into it.
+ * Parses and runs a file, as vm_call: `self` is its top-level self, *result the value of its last expression. What else
+ * holds, and what is raised, says <mruby/require.h>.
  */
 bool vm_load_file(struct vm *vm, const char *path, mrb_value self, mrb_value *result);
+
+/* The same as a feature: a file that was required before isn't run again, nor will it be by `require`. */
+bool vm_require_file(struct vm *vm, const char *path, mrb_value *result);
 
 /* Parses only. true when the file compiles; else appends "path:line:column: text" lines to `errors`. */
 bool vm_check_file(const char *path, struct strbuf *errors);
@@ -53,6 +64,9 @@ bool vm_check_file(const char *path, struct strbuf *errors);
  * end). Never raises: when the app's own `message` raises, says so.
  */
 void vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *out);
+
+/* Appends where the running Ruby code is, as the backtrace above. */
+void vm_describe_place(struct vm *vm, struct strbuf *out);
 
 /*
  * After a fork: new state for Ruby's Random from getrandom(2), for the default generator and for every other one that

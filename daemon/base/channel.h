@@ -13,6 +13,8 @@
 
 #define CHANNEL_DESCRIPTORS_MAX 4
 #define CHANNEL_TEXT_SIZE 4096
+/* Exit status of a mold that could not tell the supervisor why it failed: its end of the channel was closed. */
+#define CHANNEL_EXIT_UNHEARD 3
 
 enum message_type {
 #define MESSAGE(NAME, member, descriptors, doc) MESSAGE_##NAME,
@@ -26,7 +28,11 @@ struct message {
     union {
         struct {
             uint32_t slot;
+            uint32_t traced; /* not 0: TRACE_WRITES waits in the worker's channel */
         } fork;
+        struct {
+            uint32_t app; /* index in the pool's apps */
+        } loading;
         struct {
             uint32_t apps;
             uint32_t interpreters;
@@ -44,6 +50,10 @@ struct message {
             uint32_t slot;
         } ready;
         struct memory_figures measured;
+        struct {
+            uint64_t bytes;
+            int32_t error; /* errno when nothing could be written, else 0 */
+        } reported;
         struct {
             int64_t deadline_ns;  /* CLOCK_MONOTONIC; what is unfinished then is closed */
             uint8_t take_backlog; /* serve what already waits in the listen queue first (a stop, not a reload) */

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mapping.h"
 #include "strbuf.h"
 
 struct meter {
-    uintptr_t region_start;
-    uintptr_t region_end;
-    bool in_region; /* the mapping whose lines are being read */
+    struct mapping_reader reader;
+    enum mapping_kind kind; /* of the mapping whose lines are being read */
     unsigned mappings;
     bool has_page_tables;
     struct memory_figures figures;
@@ -48,43 +48,28 @@ static bool is_named(const struct field *field, const char *name)
     return strlen(name) == field->name_length && memcmp(field->name, name, field->name_length) == 0;
 }
 
-/* "5581e000-5581f000 rw-p ..." */
-static bool parse_mapping(const char *line, uintptr_t *start, uintptr_t *end)
-{
-    char *after;
-
-    *start = (uintptr_t)strtoull(line, &after, 16);
-    if (after == line || *after != '-')
-        return false;
-
-    const char *second = after + 1;
-
-    *end = (uintptr_t)strtoull(second, &after, 16);
-    return after != second && *after == ' ';
-}
-
 static void smaps_line(struct meter *meter, const char *line)
 {
-    struct memory_figures *figures = &meter->figures;
+    struct memory_part *part = &meter->figures.parts[meter->kind];
+    struct mapping mapping;
     struct field field;
-    uintptr_t start, end;
 
-    if (parse_mapping(line, &start, &end)) {
-        meter->in_region = start < meter->region_end && end > meter->region_start;
+    if (mapping_parse(&meter->reader, line, &mapping)) {
+        meter->kind = mapping.kind;
         meter->mappings++;
     } else if (parse_field(line, &field)) {
         if (is_named(&field, "Rss")) {
-            figures->rss += field.bytes;
+            part->rss += field.bytes;
         } else if (is_named(&field, "Shared_Hugetlb")) {
-            figures->rss += field.bytes; /* huge pages are not in Rss */
+            part->rss += field.bytes; /* huge pages are not in Rss */
         } else if (is_named(&field, "Private_Hugetlb")) {
-            figures->rss += field.bytes;
-            figures->private_bytes += field.bytes;
-        } else if (meter->in_region) {
+            part->rss += field.bytes;
+            part->private_bytes += field.bytes;
+        } else if (meter->kind == MAPPING_REGION) {
             if (is_named(&field, "Anonymous"))
-                figures->broken += field.bytes;
+                part->private_bytes += field.bytes;
         } else if (is_named(&field, "Private_Clean") || is_named(&field, "Private_Dirty")) {
-            figures->private_bytes += field.bytes;
+            part->private_bytes += field.bytes;
         }
     }
 }
@@ -138,9 +123,7 @@ static int each_line(int directory, const char *name, void (*take)(struct meter 
 
 static int measure(int directory, struct meter *meter)
 {
-    bool has_region = meter->region_end > meter->region_start;
-
-    if (each_line(directory, has_region ? "smaps" : "smaps_rollup", smaps_line, meter) == -1)
+    if (each_line(directory, "smaps", smaps_line, meter) == -1)
         return -1;
     if (each_line(directory, "status", status_line, meter) == -1)
         return -1;
@@ -161,7 +144,7 @@ int memory_measure(pid_t pid, uintptr_t region_start, uintptr_t region_end, stru
 
     /* Both files are opened below one descriptor: they are of the same process even when the pid is used again. */
     int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct meter meter = { .region_start = region_start, .region_end = region_end };
+    struct meter meter = { .reader = { .region_start = region_start, .region_end = region_end } };
     int result = directory != -1 ? measure(directory, &meter) : -1;
     int error = errno;
 
@@ -176,7 +159,11 @@ int memory_measure(pid_t pid, uintptr_t region_start, uintptr_t region_end, stru
         return -1;
     }
     *figures = meter.figures;
-    figures->private_bytes += figures->broken;
+    figures->broken = figures->parts[MAPPING_REGION].private_bytes;
+    for (int kind = 0; kind < MAPPING_KINDS; kind++) {
+        figures->rss += figures->parts[kind].rss;
+        figures->private_bytes += figures->parts[kind].private_bytes;
+    }
     /* The kernel counts mapping by mapping while the process runs: the sums need not fit exactly. */
     figures->shared = figures->rss > figures->private_bytes ? figures->rss - figures->private_bytes : 0;
     return 0;

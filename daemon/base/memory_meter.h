@@ -3,7 +3,8 @@
  *
  * private = Anonymous of the frozen region + Private_* of every other mapping; shared = rss - private; broken = the
  * region's Anonymous (pages of preloaded state that this process had to copy). Without a region, private is
- * Private_Clean + Private_Dirty and broken is 0.
+ * Private_Clean + Private_Dirty and broken is 0. The parts, one for each kind of mapping (mapping.h), sum up to rss and
+ * private.
  */
 #ifndef COWHERD_MEMORY_METER_H
 #define COWHERD_MEMORY_METER_H
@@ -11,13 +12,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "mapping.h"
+
+struct memory_part {
+    uint64_t rss;
+    uint64_t private_bytes; /* of the region: broken */
+};
+
 struct memory_figures {
     uint64_t rss;
     uint64_t shared;
     uint64_t private_bytes;
     uint64_t broken;
     uint64_t page_tables; /* VmPTE */
-    uint64_t swap;
+    uint64_t swap;        /* VmSwap */
+    struct memory_part parts[MAPPING_KINDS];
 };
 
 /*

@@ -57,6 +57,10 @@ struct slot {
     _Atomic uint64_t gc_pause_us_max;
     _Atomic uint64_t gc_live;
     _Atomic uint64_t gc_slots;
+    _Atomic uint64_t allocator_used; /* bytes in living blocks of malloc(3), and bytes beside them, as of a moment */
+    _Atomic uint64_t allocator_free; /* ago; both 0: not yet, or the allocator doesn't tell */
+    _Atomic uint64_t symbols;        /* interned since the fork, all interpreters together */
+    _Atomic uint64_t out_of_memory;  /* how often there was no more */
 
     /* worker: "GET host/path" of the request in hand or the last one, cut, NUL-terminated; for obituaries */
     _Alignas(64) char request[SLOT_REQUEST_SIZE];

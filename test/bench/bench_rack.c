@@ -25,6 +25,8 @@
 #include "vhost.h"
 #include "vm.h"
 
+#include "../unit/request_param.h"
+
 #define ROUNDS 200
 #define HOSTS 500
 
@@ -59,18 +61,6 @@ static char *params[] = {
 
 static char output[1 << 16];
 static size_t output_length;
-
-const char *request_param(const struct request *request, const char *name)
-{
-    size_t length = strlen(name);
-    const char *value = NULL;
-
-    for (char **param = request->params; *param != NULL; param++) {
-        if (strncmp(*param, name, length) == 0 && (*param)[length] == '=')
-            value = *param + length + 1;
-    }
-    return value;
-}
 
 ssize_t request_read(struct request *request, void *buffer, size_t length)
 {

@@ -158,6 +158,7 @@ class Herd:
         self.directory = Path(tempfile.mkdtemp(prefix="cowherd-", dir=root))
         self.directory.chmod(0o755)
         self.file = self.directory / "cowherd.yml"
+        self.program = BUILD / "cowherd"
         self.settings = {
             "control": self.directory / "control.sock",
             "pid_file": self.directory / "cowherd.pid",
@@ -220,7 +221,7 @@ class Herd:
         """A long-running command in a session of its own (which is checked and cleaned at the end)."""
         with open(self._stderr, "ab") as output:
             process = subprocess.Popen(
-                [str(BUILD / "cowherd"), *map(str, arguments)],
+                [str(self.program), *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -238,7 +239,7 @@ class Herd:
         return status, self.stderr()
 
     def command(self, *arguments, file=True, timeout=60):
-        line = [str(BUILD / "cowherd"), *map(str, arguments)]
+        line = [str(self.program), *map(str, arguments)]
         if file:
             line += ["-c", str(self.file)]
         return subprocess.run(
@@ -382,9 +383,9 @@ class Herd:
                 if sign in output:
                     complaints.append("the output speaks of %s" % sign)
             if not self.deaths_expected:
-                # (The supervisor itself kills what is left of a generation that failed.)
+                # (The supervisor itself kills what is left of a generation that failed, and says so.)
                 for line in self.log_lines(" ended: signal "):
-                    if not re.search(r" mold of \S+ \(.*\) ended: signal 9 ", line):
+                    if not re.search(r" mold of \S+ \(.*\) ended: signal 9 .*; told to go: ", line):
                         complaints.append("died: " + line)
         finally:
             report = self.report() if complaints else ""

@@ -142,7 +142,8 @@ def test_the_status_has_the_promised_schema(cowherd):
     assert pool["listen"][0]["address"] == str(cowherd.address())
     assert set(pool["mold"]) >= {"pid", "memory"}
     for worker in pool["workers"]:
-        assert set(worker) >= {"pid", "slot", "generation", "state", "app", "requests", "uptime_s", "memory", "gc"}
-        assert isinstance(worker["requests"], int) and worker["uptime_s"] >= 0
+        assert set(worker) >= {"pid", "slot", "generation", "state", "app", "requests", "memory", "gc"}
+        assert worker["uptime_s"] >= worker["ready_s"] > 0
+        assert isinstance(worker["requests"], int)
     for generation in pool["generations"]:
         assert set(generation) >= {"number", "state", "error"}

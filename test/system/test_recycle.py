@@ -17,6 +17,22 @@ run ->(env) do
 end
 """
 
+INTERNING = """
+$serial = 0
+run ->(env) do
+  500.times { $serial += 1; ("a_symbol_of_its_own_%d" % $serial).to_sym } if env["PATH_INFO"] == "/intern"
+  [200, {}, [File.open("/proc/self/stat") { |f| f.gets.to_i.to_s }]]
+end
+"""
+
+HOARDING = """
+$kept = []
+run ->(env) do
+  env["QUERY_STRING"].to_i.times { $kept << "x" * (1024 * 1024) }
+  [200, {}, [File.open("/proc/self/stat") { |f| f.gets.to_i.to_s }]]
+end
+"""
+
 HOLDING = """
 run ->(env) do
   File.open("%s") { |f| f.read } if env["PATH_INFO"] == "/hold"
@@ -34,6 +50,11 @@ def obituaries(herd, reason):
 
 def recycled(herd):
     return herd.pool()["recycled"]
+
+
+def taken(herd):
+    """What the pool takes of its budget, as the supervisor has weighed it."""
+    return herd.pool()["memory"]["taken"]
 
 
 def assert_no_failure(load, herd):
@@ -175,6 +196,79 @@ def test_a_worker_that_grows_is_replaced(cowherd):
     cowherd.wait_until(lambda: first != cowherd.worker_pids() or recycled(cowherd)["private_memory"] >= 2)
 
 
+# -- symbols
+
+
+def test_a_worker_that_interns_without_end_is_replaced(cowherd):
+    cowherd.configure(workers=1, recycle={"symbols": 2000, "jitter": 0})
+    cowherd.app(INTERNING)
+    cowherd.start()
+    first = cowherd.request("/").text
+    assert cowherd.workers()[0]["symbols"] < 100, "what was interned before the fork does not count"
+    for _ in range(3):
+        assert cowherd.request("/intern").text == first
+    assert 1500 <= cowherd.workers()[0]["symbols"] < 2000
+    with Load(cowherd, threads=2, uri="/intern") as load:
+        load.wait_answers(10)
+        cowherd.wait_until(lambda: recycled(cowherd)["symbols"] >= 1)
+        cowherd.wait_until(lambda: int(first) not in cowherd.worker_pids())
+    assert_no_failure(load, cowherd)
+    line = cowherd.wait_log("(pid %s," % first, "told to go: it has interned")[0]
+    assert int(re.search(r"interned (\d+) symbols", line)[1]) >= 2000
+    last = cowherd.pool()["last_recycled"]
+    assert last["reason"] == "symbols" and "symbols, which are never freed" in last["because"]
+
+
+def test_symbols_don_t_matter_when_the_rule_is_off(cowherd):
+    cowherd.configure(workers=1, recycle={"symbols": 0})
+    cowherd.app(INTERNING)
+    cowherd.start()
+    pid = cowherd.request("/").text
+    for _ in range(50):
+        assert cowherd.request("/intern").text == pid
+    assert cowherd.workers()[0]["symbols"] >= 25000
+    since = cowherd.workers()[0]["uptime_s"]
+    cowherd.wait_until(lambda: cowherd.workers()[0]["uptime_s"] > since + 2.5)
+    assert cowherd.request("/").text == pid
+
+
+# -- the pool's budget
+
+
+def test_the_largest_goes_when_the_pool_takes_more_than_its_budget(cowherd):
+    cowherd.configure(workers=2, memory="60MiB")
+    cowherd.app(HOARDING)
+    cowherd.start()
+    big = int(cowherd.request("/?40").text)
+    cowherd.wait_until(lambda: taken(cowherd) > 40 << 20)
+    assert recycled(cowherd)["memory_budget"] == 0, "the budget is kept"
+    for _ in range(10):
+        cowherd.request("/?2")
+    with Load(cowherd, threads=2) as load:
+        cowherd.wait_until(lambda: big not in cowherd.worker_pids())
+        load.wait_answers(10)
+    assert_no_failure(load, cowherd)
+    line = cowherd.wait_log("(pid %d," % big, "told to go: the pool takes more than its memory budget of 60.0 MiB")[0]
+    assert float(re.search(r"grown by ([0-9.]+) MiB", line)[1]) > 20
+    assert recycled(cowherd)["memory_budget"] >= 1
+    assert "for memory budget" in cowherd.command("status").stdout
+    cowherd.wait_until(lambda: 0 < taken(cowherd) < 40 << 20)
+    assert recycled(cowherd)["memory_budget"] == 1, "the other could stay"
+
+
+def test_a_budget_that_can_t_be_kept_is_told_once(cowherd):
+    cowherd.configure(workers=2, memory="1MiB")
+    cowherd.app(WHOAMI)
+    cowherd.start()
+    pids = cowherd.worker_pids()
+    line = cowherd.wait_log("web: memory: the pool takes", "of its budget of 1.0 MiB")[0]
+    assert re.search(r"what is loaded takes \d+\.\d MiB, and with 2 workers .* it is \d+\.\d MiB", line), line
+    assert "Raise memory" in line
+    cowherd.wait_until(lambda: min(w["uptime_s"] for w in cowherd.workers()) > 11.5)
+    assert cowherd.worker_pids() == pids, "replacing them would change nothing"
+    assert len(cowherd.log_lines("web: memory: the pool takes")) == 1
+
+
 # -- how many at once
 
 
@@ -242,4 +336,5 @@ def test_nothing_is_recycled_without_rules(cowherd):
     with Load(cowherd, threads=2) as load:
         load.wait_answers(500)
     assert cowherd.worker_pids() == pids
-    assert recycled(cowherd) == {"requests": 0, "age": 0, "private_memory": 0}
+    assert set(recycled(cowherd).values()) == {0}
+    assert cowherd.pool()["last_recycled"] == {}

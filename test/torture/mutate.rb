@@ -59,6 +59,7 @@ class Mutator
     when Range then "#{value.first.inspect}..#{value.last.inspect}"
     when Pair then "pair#{describe(value.to_a, depth + 1)}"
     when Point then "point#{describe(value.to_h, depth + 1)}"
+    when Node then "node#{describe(value.to_a, depth + 1)}"
     when Set then "set#{describe(value.to_a, depth + 1)}"
     when Animal
       own = value.instance_variables.sort.map { |name| value.instance_variable_get(name) }
@@ -89,6 +90,7 @@ class Mutator
   end
 
   def digest
+    note([Registry.log, Registry.last, Registry::ENTRIES])
     World::PARTS.each { |kind, things| kind == :itself || note(things) }
     [Animal, Cow, Calf].each do |klass|
       note(klass.instance_methods(false).map(&:to_s).sort)
@@ -126,7 +128,24 @@ class Mutator
   end
   operation(:large_array_slice) { put(:arrays, World::PARTS[:large][0][random(2000), 90].grep(String)) }
 
+  operation(:array_copied_into) { pick(:arrays).__send__(:initialize_copy, [young, text] * random(12)) }
+  operation(:array_product) { array = pick(:arrays); put(:arrays, array.first(3).product([text, young]).flatten(1).first(30)) }
+  operation(:array_select) { pick(:arrays).select! { |item| item.is_a?(String) }; pick(:arrays).reject!(&:nil?) }
+  operation(:array_unshift_shifted) { a = pick(:arrays); 3.times { a.shift }; a.unshift(text, young); a.unshift(text); a.pop if a.size > 50 }
+  operation(:array_view) { a = pick(:arrays); part = a[2..-1]; if part then a.unshift(young); part.shift; part.push(text); put(:arrays, part) end }
+  operation(:array_raise_within) { pick(:arrays).map! { |item| random(4) == 0 ? raise(ArgumentError, text) : text } }
+  operation(:array_delete_if) { a = pick(:arrays); a.delete_if { |item| random(3) == 0 || (a.size > 2000 && a.clear) }; a << young }
+
   # Hashes
+  operation(:hash_copied_into) { pick(:hashes).__send__(:initialize_copy, { text => young, [text] => text }) }
+  operation(:hash_transform) { hash = pick(:hashes); hash.transform_values! { |_| text }; hash.compact!; hash.reject! { |key, _| key.is_a?(Array) } }
+  operation(:hash_keys_changed) { hash = pick(:hashes); key = [text]; hash[key] = young; key << text; hash.rehash; note(hash.key?(key)); hash.delete(key) }
+  operation(:hash_shift_all) { hash = pick(:hashes); hash.shift while hash.size > 3; hash[text] = text }
+  operation(:hash_sorted) { hash = pick(:hashes); hash.replace(hash.sort_by { |key, _| describe(key) }.to_h) }
+  operation(:hash_grown) { hash = pick(:hashes); random(40).times { |i| hash["grown #{i}"] = text }; hash.clear if hash.size > 150 }
+  operation(:hash_variable) { hash = pick(:defaults); hash.instance_variable_set(:@kept, young); note(hash.instance_variable_get(:@kept)) }
+  operation(:hash_guarded) { hash = pick(:guarded); hash[random(9)] = young; hash.clear if hash.size > 20; note(hash[random(20)]) }
+  operation(:hash_stored_within) { hash = pick(:hashes); n = 0; hash.each { |key, _| hash[key] = text; break if (n += 1) > 5 } }
   operation(:hash_store) { pick(:hashes)[text] = young }
   operation(:hash_update) { hash = pick(:hashes); hash[pick(hash.keys)] = young unless hash.empty? }
   operation(:hash_delete) { hash = pick(:hashes); note(hash.delete(pick(hash.keys))) unless hash.empty? }
@@ -160,7 +179,30 @@ class Mutator
   operation(:string_symbol) { note(pick(:constants).to_sym); note(:"symbol #{random(30)}".to_s << "x") }
   operation(:string_clear) { pick(:strings).clear; pick(:strings).concat("a", text); pick(:strings).prepend(text) }
 
+  operation(:string_bytes) { string = pick(:strings); string << "x"; string.setbyte(string.bytesize - 1, 65 + random(20)); string.insert(1, text) if string.size < 400 }
+  operation(:string_lines) { string = pick(:strings); put(:strings, string.each_char.to_a.last(70).join); string.squeeze!; string.swapcase! }
+  operation(:string_variants) { s = pick(:wide); put(:strings, s.tr("e", "a").center(60, text)); s << s[1, 5] if s.size < 300; s.replace(s[2..-1] || "") }
+  operation(:string_symbols) { pick(:strings).to_s[0, 9].to_sym; note([:upcase, :size].map { |name| pick(:constants).__send__(name) }) }
+
   # Objects
+  operation(:object_variables) { animal = pick(:animals); 9.times { |i| animal.instance_variable_set("@many_#{i}", young) } }
+  operation(:object_exec) { value = text; pick(:animals).instance_exec(value) { |v| @food = [v]; @name = "#{@name} #{v}"[0, 60] } }
+  operation(:object_eval_method) { v = text; pick(:animals).instance_eval { @extra = -> { v }; def self.within; @within = [@extra.call]; end }.to_s }
+  operation(:object_within) { note(pick(:animals).within) }
+  operation(:object_singleton_reopened) do
+    value = young
+    animal = pick(:animals)
+    class << animal
+      attr_accessor :own_value
+      def own_list; @own_list ||= []; end
+    end
+    animal.own_value = value
+    animal.own_list << value
+  end
+  operation(:object_singleton_include) { v = text; pick(:animals).singleton_class.include(Module.new { define_method(:via_singleton) { v } }) }
+  operation(:object_singleton_prepend) { v = text[0, 9]; a = pick(:animals); a.singleton_class.prepend(Module.new { define_method(:call_name) { "#{v}<#{super()}>"[0, 200] } }) if random(3) == 0; note(a.call_name) }
+  operation(:object_via_singleton) { note(pick(:animals).via_singleton) }
+  operation(:object_frozen_for_good) { animal = pick([Animal, Cow]).new(text); animal.food = young; animal.freeze; put(:arrays, [animal]) }
   operation(:object_attribute) { animal = pick(:animals); animal.food = young; animal.extra = [young] }
   operation(:object_new_variable) { pick(:animals).instance_variable_set("@new_#{random(10)}", young) }
   operation(:object_remove_variable) { note(pick(:animals).remove_instance_variable(:"@new_#{random(10)}")) }
@@ -210,7 +252,42 @@ class Mutator
   operation(:builtin_reopen) { value = text; String.define_method(:shout) { value }; note("x".shout) }
   operation(:kernel_method) { value = text; Kernel.define_method(:everywhere) { value }; note([].everywhere) }
 
+  operation(:class_copy) { copy = pick(:sons).clone; value = text; copy.define_method(:copied) { value }; put(:sons, copy); note(copy.new("copy").copied) }
+  operation(:class_dup) { copy = pick([Animal, Cow]).dup; copy.const_set("OWN", young); put(:sons, copy); note(copy.new("dup").call_name) }
+  operation(:class_own_singleton) { v = text; pick(:sons).singleton_class.class_eval { define_method(:own_speech) { v } }; note(pick(:sons).own_speech) }
+  operation(:class_extend) { v = young; pick(:sons).extend(Module.new { define_method(:extended) { v } }); note(pick(:sons).extended) }
+  operation(:class_method_object) { m = pick(:animals).method(:call_name); pick(:sons).define_method(:borrowed) { m.call }; note(pick(:sons).new("b").borrowed) }
+  operation(:class_unbound) { m = Animal.instance_method(:call_name); note(m.bind(pick(:animals)).call); Cow.define_method(:bound, &pick(:procs)) }
+  operation(:class_bound) { note(Cow.new(text).bound(text)) }
+  operation(:class_subclass) { v = text; son = Class.new(pick(:sons)) { define_method(:initialize) { |name| super(name); @food = v } }; put(:sons, son) }
+  operation(:class_new_son) { put(:animals, pick(:sons).new(text)) }
+  operation(:class_attr) { name = "attribute_#{random(4)}"; pick(:sons).attr_accessor(name); s = pick(:sons).new("s"); s.__send__("#{name}=", young); put(:animals, s) }
+  operation(:class_variables) { son = pick([Animal, Cow]); son.class_variable_set("@@v#{random(4)}", young); son.class_variable_get("@@v#{random(4)}") }
+  operation(:class_variable_removed) { note(Animal.remove_class_variable("@@v#{random(4)}")) }
+  operation(:class_private) { Cow.class_eval { private :moo if random(2) == 0; public :moo }; Cow.class_eval { def helper; text; end; module_function rescue nil } }
+  operation(:module_constants) { pick(:modules).const_set("IN_MODULE_#{random(3)}", young); note(pick(:modules).const_get("IN_MODULE_#{random(3)}")) }
+  operation(:module_copy) { copy = pick(:modules).dup; v = text; copy.define_method(:of_copy) { v }; put(:modules, copy); pick(:sons).include(copy) if random(3) == 0 }
+  operation(:module_class) { v = text; pick(:modules).const_set("Nested#{random(3)}", Class.new(Animal) { define_method(:call_name) { v } }) }
+  operation(:module_prepended_old) { random(6) == 0 && pick(:sons).prepend(pick(:modules)); note(pick(:sons).ancestors.size > 3) }
+  operation(:registry) { Registry.register("name #{random(12)}", young); note([Registry.last, Registry.log]); note(pick(:nodes).registered("name 3")) }
+  operation(:registry_reopened) { v = text; Registry.singleton_class.define_method(:extra) { [v, last] }; note(Registry.extra) }
+  operation(:comparable) { v = random(9); Animal.include(Comparable); Animal.define_method(:<=>) { |o| v <=> 4 }; note(pick(:animals) > pick(:animals)) }
+  operation(:missing_constant) { v = text; Cow.define_singleton_method(:const_missing) { |name| "#{name} #{v}" }; note(Cow::NO_SUCH_NAME) }
+  operation(:missing_method) { v = text; pick(:sons).define_method(:method_missing) { |name, *| "#{name} #{v}" }; note(pick(:animals).nothing_known) }
+  operation(:inherited_hook) { seen = [text]; Cow.define_singleton_method(:inherited) { |k| seen << k; $list = seen.size }; Class.new(Cow); Class.new(Calf) }
+
   # Globals, closures, fibers
+  operation(:closure_default) { note(pick(:procs).call(text)); note(pick(:procs).call(text, [young])) }
+  operation(:closure_loop) { made = (0..random(5)).map { |i| v = text; ->(*) { v << i.to_s; v } }; put(:procs, made.last); made.each(&:call) }
+  operation(:closure_deep) { v = young; f = -> { -> { -> { v = [v].flatten.first(3) } } }; f.call.call.call; put(:procs, ->(*) { v }) }
+  operation(:closure_break) { note([1, 2, 3].each { |i| v = text; break [v, i] if i == 2 }); note(yielding { |v| next v + text }) }
+  operation(:closure_raising) { kept = [text]; put(:procs, ->(*) { kept = [kept, text].flatten.last(4); raise ArgumentError, kept.last }) }
+  operation(:method_value) { put(:procs, pick(:animals).method(:respond_to?).to_proc); note(pick(:procs).arity) }
+  operation(:fiber_raise) { put(:fibers, Fiber.new { |a| begin; loop { a = Fiber.yield([a, text].join) ; raise ArgumentError, a if a.is_a?(String) && a.size > 40 }; ensure $list = [text]; end }) }
+  operation(:fiber_deep) { put(:fibers, Fiber.new { |a| dig(random(40) + 5) { |b| a = Fiber.yield([a, b].join[0, 90]) }; loop { a = Fiber.yield(text) } }) }
+  operation(:fiber_closures) { pick(:fibers).resume("c" * random(50)); note(pick(:counters)[0].call(text)); GC.start; note(pick(:fibers).alive?) }
+  operation(:lazy) { note(pick(:lazy).select { |v| v.size > 1 }.first(random(4))); put(:lazy, (1..50).lazy.map { |v| text + v.to_s }) }
+  operation(:chained) { e = pick(:enumerators); note(e.with_index.to_a.size); put(:enumerators, e.each_slice(2)) if random(9) == 0; note(e.next) }
   operation(:global) { $counter = text; $list = [$list.last, young]; $table[text] = young; $table.clear if $table.size > 20 }
   operation(:new_global) { value = young; value.is_a?(Proc) || $later = value; note($later) }
   operation(:closure) { note(pick(:counters)[0].call(text)) }
@@ -236,6 +313,19 @@ class Mutator
   operation(:data_new) { put(:points, Point.new(x: text, y: pick(:points).y, tags: { 1 => young })) }
   operation(:set) { set = pick(:sets); set << text; set.add([text]); set.delete("member #{random(20)}"); set.clear if set.size > 40 }
   operation(:set_operators) { set = pick(:sets) | pick(:sets); put(:sets, set) if set.size < 50; note((set & pick(:sets)).size) }
+  operation(:struct_copied_into) { pick(:pairs).__send__(:initialize_copy, Pair.new(text, [text], young)) }
+  operation(:struct_initialized) { pick(:pairs).__send__(:initialize, text, young); pick(:nodes).name = text; pick(:pairs)["left"] = young }
+  operation(:struct_nodes) { node = pick(:nodes); node.child = Node.new(text, node.child); node.child = nil if node.count > 6; note(node.sort_by(&:size)) }
+  operation(:struct_class) { v = text; c = Struct.new(:a) { define_method(:v) { v } }; put(:pairs, Pair.new(c.new(young).v, nil, nil)); Pair.define_method(:own) { v } }
+  operation(:data_class) { v = text; Point.define_method(:own) { [v, y] }; note(pick(:points).own); put(:points, pick(:points).dup) }
+  operation(:herd) { herd = pick(:herds); herd.owner = young; herd << text << [text]; herd.delete_if { |m| random(3) == 0 }; note(herd.owner); herd.merge([text]) }
+  operation(:herd_copy) { copy = pick(:herds).dup; copy << text; put(:herds, copy); pick(:sets).replace([text, young, random(5)]); pick(:sets).map! { |m| describe(m) } }
+  operation(:set_keys) { set = pick(:sets); set.subtract([set.first]); set ^= Set[text, 1]; put(:sets, set) if set.size < 40; note(set.include?(1)) }
+  operation(:random_object) { note([pick(:randoms).rand(1000), pick(:arrays).shuffle(random: pick(:randoms)).size]); put(:randoms, Random.new(random(99))) }
+  operation(:exception_class) { v = text; c = Class.new(ArgumentError) { define_method(:message) { v } }; note(begin; raise c; rescue c => e; put(:raised, e); e; end) }
+  operation(:exception_copy) { put(:raised, pick(:raised).exception(text)); pick(:unraised).__send__(:initialize, text); note(pick(:unraised).full_message) }
+  operation(:exception_ensure) { note(begin; begin; raise pick(:raised); ensure $list = [text, young]; end; rescue ArgumentError => e; e.backtrace.class; end) }
+  operation(:exception_retry) { n = 0; note(begin; raise ArgumentError, text if (n += 1) < 3; "#{text} #{n}"; rescue ArgumentError; retry; end) }
   operation(:exception) { exception = pick(:raised); exception.instance_variable_set(:@note, [text]); note(exception) }
   operation(:exception_raise) { begin; raise pick(:unraised), text; rescue RuntimeError => e; put(:unraised, e); note(e); end }
   operation(:exception_again) { begin; raise pick(:raised); rescue ArgumentError => e; note(e.backtrace.class); put(:raised, e); end }
@@ -249,10 +339,20 @@ class Mutator
   operation(:object_space) { count = 0; ObjectSpace.each_object(Class) { |klass| count += 1 if klass == Cow || klass == Calf }; note(count) }
   operation(:object_space_break) { ObjectSpace.each_object(Module) { |found| break if found == Loud }; ObjectSpace.count_objects }
   operation(:object_space_raise) { ObjectSpace.each_object(Class) { raise ArgumentError, text } }
+  operation(:object_space_change) { n = 0; ObjectSpace.each_object(Herd) { |herd| n += 1; herd.owner = [text] if n < 3 } }
+  operation(:object_space_classes) { names = []; ObjectSpace.each_object(Class) { |c| names << c.to_s if c.superclass == Animal && c.to_s[0] != "#" }; note(names.sort) }
   operation(:collect) { GC.start }
   operation(:collect_mode) { GC.generational_mode = random(2) == 0 }
   operation(:collect_off) { GC.disable; put(:arrays, [young, text]); GC.enable }
   operation(:garbage) { random(400).times { |i| "garbage #{i} of some length" + text } }
+
+  def yielding
+    yield text
+  end
+
+  def dig(level, &block)
+    level == 0 ? block.call(text) : [dig(level - 1, &block), text].last
+  end
 
   def deep(level)
     level == 0 ? raise(ArgumentError, text) : [deep(level - 1)]

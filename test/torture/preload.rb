@@ -61,6 +61,50 @@ class Calf < Cow
   prepend Quiet
 end
 
+class Herd < Set
+  attr_accessor :owner
+
+  def initialize(members, owner)
+    super(members)
+    @owner = owner
+  end
+end
+
+module Registry
+  ENTRIES = { "first" => ["entry"] }
+  @@log = ["begun"]
+
+  class << self
+    attr_accessor :last
+
+    def register(name, value)
+      @@log = @@log.last(5) + [name]
+      ENTRIES[name] = @last = value
+    end
+
+    def log
+      @@log
+    end
+  end
+
+  def registered(name)
+    ENTRIES[name]
+  end
+end
+
+Node = Struct.new(:name, :child) do
+  include Enumerable
+  include Registry
+
+  def each
+    node = self
+    while node
+      yield node.name
+      node = node.child
+    end
+  end
+end
+
 Pair = Struct.new(:left, :right, :rest)
 Point = Data.define(:x, :y, :tags)
 
@@ -107,6 +151,13 @@ module World
     end,
     short_fibers: Array.new(12) { |i| Fiber.new { |a| b = Fiber.yield(a); $escaped = -> { [a, b, i] }; [b, "end"] } },
     large: [Array.new(2500) { |i| i % 5 == 0 ? "large #{i}" : i }, (0...2500).to_h { |i| ["large #{i}", i] }],
+    nodes: Array.new(8) { |i| Node.new("node #{i}", Node.new("inner #{i}", nil)) },
+    herds: Array.new(4) { |i| Herd.new((0...i * 3).map { |j| "cow #{j}" }, "herd #{i}") },
+    sons: Array.new(6) { |i| Class.new([Animal, Cow, Calf][i % 3]) { extend Loud if i % 2 == 0 } },
+    randoms: Array.new(4) { |i| Random.new(i) },
+    procs: Array.new(6) { |i| kept = ["proc #{i}"]; ->(a, b = kept) { kept = [a, b.size]; kept } },
+    lazy: Array.new(3) { |i| (1..1000).lazy.map { |v| "#{v * i}" } },
+    guarded: Array.new(4) { |i| Hash.new { |hash, key| raise KeyError, "no #{key} in #{i}" } },
     nested: (0...80).inject(nil) { |inner, i| [inner, "level #{i}"] }
   }
   PARTS[:fibers].each_with_index { |fiber, i| fiber.resume(i) if i % 2 == 0 }

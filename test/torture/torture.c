@@ -1,12 +1,13 @@
 /*
  * Random mutation of a preloaded world, frozen and not: the same seed must have the same outcome.
  *
- *   torture [--first SEED] [--count N] [--steps N] [--every N] [--stress-every N] [--history SEED] DIRECTORY
+ *   torture [--first SEED] [--count N] [--seconds N] [--steps N] [--every N] [--stress-every N] [--history SEED]
+ * DIRECTORY
  *
  * DIRECTORY has preload.rb and mutate.rb. Each seed runs in children of this process, as workers of a mold: in an
  * interpreter on malloc(3) without a region, in the frozen one, and (each --stress-every-th seed) in the frozen one
- * with a collection at every N-th allocation of an object (--every). The verifier looks at the frozen ones all the
- * while.
+ * with a collection at every N-th allocation of an object (--every) and in one that collects in steps, without
+ * generations. The verifier looks at the frozen ones all the while. After --seconds no other seed begins.
  * --history prints what a seed did, frozen and not. Exits with 0 when all outcomes are the same.
  */
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <mruby.h>
@@ -27,17 +29,27 @@
 #include "heap_verify.h"
 #include "region.h"
 
-#define BLOCK 20 /* steps between two looks of the verifier */
+#define SECONDS_MAX 120 /* for one run of a seed, which takes far less than one */
+#define BLOCK 20        /* steps between two looks of the verifier */
 
 struct RBasic *__real_mrb_obj_alloc(mrb_state *mrb, enum mrb_vtype type, struct RClass *class);
 struct RBasic *__wrap_mrb_obj_alloc(mrb_state *mrb, enum mrb_vtype type, struct RClass *class);
 
 struct settings {
-    long first, count, steps, every, stress_every, history;
+    long first, count, seconds, steps, every, stress_every, history;
     const char *directory;
 };
 
-static long collect_every; /* allocations; 0: when mruby likes to */
+/* How an interpreter is collected: by itself, or at every so many allocations; with generations or in steps. */
+struct pace {
+    const char *name;
+    long every; /* 0: when mruby likes to */
+    bool in_steps;
+};
+
+static const struct pace own_pace = { .name = "" };
+
+static long collect_every; /* of the pace, while it is on */
 
 struct RBasic *__wrap_mrb_obj_alloc(mrb_state *mrb, enum mrb_vtype type, struct RClass *class)
 {
@@ -93,7 +105,7 @@ static void verify(mrb_state *mrb, long seed, long step)
 }
 
 /* In a child. Code that is compiled only now makes young code objects, methods and constants. */
-static void mutate(mrb_state *mrb, const struct settings *settings, long seed, long every, FILE *out)
+static void mutate(mrb_state *mrb, const struct settings *settings, long seed, const struct pace *pace, FILE *out)
 {
     char source[512];
     int arena = mrb_gc_arena_save(mrb);
@@ -102,7 +114,9 @@ static void mutate(mrb_state *mrb, const struct settings *settings, long seed, l
     snprintf(source, sizeof source, "$mutator = Mutator.new(%ld); $mutator.history = %s", seed,
              settings->history >= 0 ? "[]" : "nil");
     run(mrb, source);
-    collect_every = every;
+    collect_every = pace->every;
+    if (pace->in_steps)
+        run(mrb, "GC.generational_mode = false");
     for (long step = 0; step < settings->steps; step += BLOCK) {
         mrb_funcall(mrb, mrb_funcall(mrb, self, "mutator", 0), "go", 1, mrb_fixnum_value(BLOCK));
         if (mrb->exc != NULL)
@@ -123,7 +137,7 @@ static void mutate(mrb_state *mrb, const struct settings *settings, long seed, l
 }
 
 /* The outcome of a seed in a child of this process: its digest, or how the child ended. */
-static char *outcome(mrb_state *mrb, const struct settings *settings, long seed, long every)
+static char *outcome(mrb_state *mrb, const struct settings *settings, long seed, const struct pace *pace)
 {
     int ends[2], status;
     fflush(NULL);
@@ -134,8 +148,9 @@ static char *outcome(mrb_state *mrb, const struct settings *settings, long seed,
         fail(NULL, strerror(errno));
     if (pid == 0) {
         close(ends[0]);
+        alarm(SECONDS_MAX);
         FILE *out = fdopen(ends[1], "w");
-        mutate(mrb, settings, seed, every, out);
+        mutate(mrb, settings, seed, pace, out);
         fclose(out);
         _exit(0);
     }
@@ -156,13 +171,13 @@ static char *outcome(mrb_state *mrb, const struct settings *settings, long seed,
     return text;
 }
 
-static bool same(const struct settings *settings, long seed, const char *expected, mrb_state *mrb, long every)
+static bool same(const struct settings *settings, long seed, const char *expected, mrb_state *mrb,
+                 const struct pace *pace)
 {
-    char *got = outcome(mrb, settings, seed, every);
+    char *got = outcome(mrb, settings, seed, pace);
     bool equal = strcmp(got, expected) == 0;
     if (!equal)
-        printf("torture: seed %ld%s: not frozen %s, frozen %s\n", seed, every > 0 ? " with constant collections" : "",
-               expected, got);
+        printf("torture: seed %ld%s: not frozen %s, frozen %s\n", seed, pace->name, expected, got);
     free(got);
     return equal;
 }
@@ -186,11 +201,9 @@ static struct settings read_settings(int argc, char **argv)
         const char *name;
         long *value;
     } options[] = {
-        { "--first", &settings.first },
-        { "--count", &settings.count },
-        { "--steps", &settings.steps },
-        { "--every", &settings.every },
-        { "--stress-every", &settings.stress_every },
+        { "--first", &settings.first },     { "--count", &settings.count },
+        { "--seconds", &settings.seconds }, { "--steps", &settings.steps },
+        { "--every", &settings.every },     { "--stress-every", &settings.stress_every },
         { "--history", &settings.history },
     };
     int at = 1;
@@ -203,8 +216,8 @@ static struct settings read_settings(int argc, char **argv)
         *options[i].value = atol(argv[at + 1]);
     }
     if (at + 1 != argc)
-        fail(NULL, "usage: torture [--first SEED] [--count N] [--steps N] [--every N] [--stress-every N] "
-                   "[--history SEED] DIRECTORY");
+        fail(NULL, "usage: torture [--first SEED] [--count N] [--seconds N] [--steps N] [--every N] "
+                   "[--stress-every N] [--history SEED] DIRECTORY");
     settings.directory = argv[at];
     return settings;
 }
@@ -223,29 +236,35 @@ int main(int argc, char **argv)
         fail(NULL, strerror(errno));
 
     if (settings.history >= 0) {
-        char *one = outcome(plain, &settings, settings.history, 0);
-        char *other = outcome(frozen, &settings, settings.history, 0);
+        char *one = outcome(plain, &settings, settings.history, &own_pace);
+        char *other = outcome(frozen, &settings, settings.history, &own_pace);
         printf("%s\n=== frozen\n%s\n", one, other);
         failures = strcmp(one, other) != 0;
         free(one);
         free(other);
         settings.count = 0;
     }
-    for (long seed = settings.first; seed < settings.first + settings.count; seed++) {
-        char *expected = outcome(plain, &settings, seed, 0);
+    const struct pace paces[] = {
+        { .name = " with constant collections", .every = settings.every },
+        { .name = " collected in steps", .in_steps = true },
+        { .name = " with constant collections in steps", .every = settings.every, .in_steps = true },
+    };
+    time_t end = time(NULL) + settings.seconds;
+    long seed = settings.first;
+    for (; seed < settings.first + settings.count && (settings.seconds == 0 || time(NULL) < end); seed++) {
+        char *expected = outcome(plain, &settings, seed, &own_pace);
         if (strchr(expected, ' ') == NULL || expected[0] < '0' || expected[0] > '9') {
             printf("torture: seed %ld, not frozen: %s\n", seed, expected);
             failures++;
         }
-        failures += !same(&settings, seed, expected, frozen, 0);
+        failures += !same(&settings, seed, expected, frozen, &own_pace);
         runs += 2;
-        if (settings.stress_every > 0 && seed % settings.stress_every == 0) {
-            failures += !same(&settings, seed, expected, frozen, settings.every);
-            runs++;
-        }
+        bool stressed = settings.stress_every > 0 && seed % settings.stress_every == 0;
+        for (size_t i = 0; stressed && i < sizeof paces / sizeof *paces; i++, runs++)
+            failures += !same(&settings, seed, expected, frozen, &paces[i]);
         free(expected);
     }
-    printf("torture: %ld seeds, %ld runs, %ld failures\n", settings.count, runs, failures);
+    printf("torture: %ld seeds, %ld runs, %ld failures\n", seed - settings.first, runs, failures);
     heap_close(plain);
     heap_close(frozen);
     return failures > 0;

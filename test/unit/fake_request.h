@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "request.h"
+#include "request_param.h"
 #include "strbuf.h"
 
 #define FAKE_PARAMS_MAX 64
@@ -42,18 +43,6 @@ static inline void fake_clear(struct request_transport *transport)
         free(transport->params[i]);
     strbuf_free(&transport->out);
     memset(transport, 0, sizeof *transport);
-}
-
-const char *request_param(const struct request *request, const char *name)
-{
-    size_t length = strlen(name);
-    const char *value = NULL;
-
-    for (char **param = request->params; *param != NULL; param++) {
-        if (strncmp(*param, name, length) == 0 && (*param)[length] == '=')
-            value = *param + length + 1;
-    }
-    return value;
 }
 
 ssize_t request_read(struct request *request, void *buffer, size_t length)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fake_request.h"
+#include "fake_syslog.h"
 
 #include <cmocka.h>
 
@@ -33,6 +34,8 @@ static int tear_down(void **state)
 {
     (void)state;
     fake_clear(&transport);
+    fake_syslog_clear();
+    access_log_open(log_fd, false, ACCESS_COMMON, "pool", 1);
     access_log_replace(-1); /* closes log_fd */
     return 0;
 }
@@ -210,6 +213,46 @@ static void test_long_line_is_not_kept(void **state)
     free(uri);
 }
 
+static void test_syslog(void **state)
+{
+    (void)state;
+    typical();
+    access_log_open(-1, true, ACCESS_JSON, "web", 3);
+    assert_true(access_log_enabled());
+    assert_int_equal(fake_syslog.opened, 1);
+    assert_string_equal(fake_syslog.ident, "cowherd");
+    assert_int_equal(fake_syslog.option & FAKE_LOG_PID, FAKE_LOG_PID);
+    assert_int_equal(fake_syslog.facility, FAKE_LOG_DAEMON);
+    access_log_write(&request, 0);
+    access_log_write(&request, 0);
+    assert_int_equal(fake_syslog.count, 2);
+    assert_int_equal(fake_syslog.entries[0].priority, FAKE_INFO);
+    assert_null(strchr(fake_syslog.entries[0].text, '\n'));
+    assert_non_null(strstr(fake_syslog.entries[0].text, "\"host\":\"example.org\",\"remote_addr\":\"192.0.2.7\""));
+}
+
+static void test_nothing_of_a_client_is_a_directive_for_syslog(void **state)
+{
+    (void)state;
+    fake_param(&transport, "REQUEST_METHOD=%n");
+    fake_param(&transport, "REQUEST_URI=/%s%n%d%%\n");
+    access_log_open(-1, true, ACCESS_COMMON, "pool", 1);
+    access_log_write(&request, 0);
+    assert_non_null(strstr(fake_syslog.entries[0].text, "] \"%n /%s%n%d%%\\x0a -\" 200 12"));
+}
+
+static void test_long_line_is_cut_for_syslog(void **state)
+{
+    static char uri[30000] = "REQUEST_URI=";
+
+    (void)state;
+    memset(uri + 12, '\x01', sizeof uri - 13); /* four bytes each */
+    fake_param(&transport, uri);
+    access_log_open(-1, true, ACCESS_COMMON, "pool", 1);
+    access_log_write(&request, 0);
+    assert_int_equal(strlen(fake_syslog.entries[0].text), 65536);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -226,6 +269,9 @@ int main(void)
         TEST(test_replaced),
         TEST(test_log_that_cannot_be_written),
         TEST(test_long_line_is_not_kept),
+        TEST(test_syslog),
+        TEST(test_nothing_of_a_client_is_a_directive_for_syslog),
+        TEST(test_long_line_is_cut_for_syslog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,14 +85,14 @@ static int tear_down(void **state)
 
 static void load(void)
 {
-    set = app_set_load(&pool, &error);
+    set = app_set_load(&pool, NULL, &error);
     if (set == NULL)
         fail_msg("%s", error.data);
 }
 
 static const char *load_error(void)
 {
-    set = app_set_load(&pool, &error);
+    set = app_set_load(&pool, NULL, &error);
     assert_null(set);
     return error.data;
 }
@@ -227,7 +227,7 @@ static void test_missing_files_and_roots(void **state)
 
     (void)state;
     unlink(rackups[0]);
-    snprintf(expected, sizeof expected, "one/: cannot load %s: No such file or directory (LoadError)", rackups[0]);
+    snprintf(expected, sizeof expected, "one/: cannot load such file -- %s (LoadError)", rackups[0]);
     assert_string_equal(load_error(), expected);
     strbuf_consume(&error, error.length);
     app_configs[0].root = "/nowhere";

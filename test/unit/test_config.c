@@ -81,6 +81,7 @@ static void has_the_defaults_of_the_contract(void **state)
     assert_int_equal(pool->recycle.requests, 0);
     assert_int_equal(pool->recycle.age_ns, 0);
     assert_int_equal(pool->recycle.private_memory, 0);
+    assert_int_equal(pool->recycle.symbols, 20000);
     assert_int_equal(pool->recycle.jitter, 10);
     assert_int_equal(pool->recycle.max_unavailable, 1);
     assert_int_equal(pool->restart.interval_ns, 0);
@@ -139,7 +140,7 @@ static const char everything[] =
     "    preload: [lib.rb, /usr/lib/b.rb]\n"
     "    env: {TZ: Asia/Tokyo, DEBUG: 0, EMPTY: , YES: yes}\n"
     "    allocator: jemalloc\n"
-    "    recycle: {requests: 500, age: 1h, private_memory: 32MiB, jitter: 0, max_unavailable: 2}\n"
+    "    recycle: {requests: 500, age: 1h, private_memory: 32MiB, symbols: 7, jitter: 0, max_unavailable: 2}\n"
     "    restart: {interval: 1d, ready_timeout: 5s, drain_timeout: 20s, surge: one_by_one, env_dir: env}\n"
     "    timeouts: {request: 10s, hard: 20s, header: 500ms, body: 0, idle: 3s}\n"
     "    limits: {body: 10MB, header: 32KiB}\n"
@@ -206,6 +207,7 @@ static void reads_every_setting(void **state)
     assert_int_equal(pool->recycle.requests, 500);
     assert_int_equal(pool->recycle.age_ns, 3600 * S);
     assert_int_equal(pool->recycle.private_memory, 32 << 20);
+    assert_int_equal(pool->recycle.symbols, 7);
     assert_int_equal(pool->recycle.jitter, 0);
     assert_int_equal(pool->recycle.max_unavailable, 2);
     assert_int_equal(pool->restart.interval_ns, 86400 * S);

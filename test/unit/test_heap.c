@@ -19,6 +19,7 @@
 #include <mruby/variable.h>
 
 #include "heap_verify.h"
+#include "memory_meter.h"
 #include "region.h"
 #include "remembered_set.h"
 
@@ -60,6 +61,12 @@ static const struct mutation mutations[] = {
     { "hash default proc", "$h = {}", "v = " YOUNG "; $h.default_proc = ->(h, k) { v }", "$h[9]", YOUNG_SHOWN },
     { "hash default proc of old", "$h = Hash.new { |h, k| h[k] = " YOUNG " }", "$h[7]", "$h[7]", YOUNG_SHOWN },
     { "hash rehash", "$h = {}", "k = [1]; $h[k] = " YOUNG "; k << 2; $h.rehash", "$h[[1, 2]]", YOUNG_SHOWN },
+    { "hash rehash with collections",
+      "class K; attr_reader :n; def initialize(n) @n = n; end; def hash; GC.start; n; end; def eql?(o) n == o.n; end; "
+      "end;"
+      "$h = {}",
+      "20.times { |i| $h[K.new(i)] = 'young ' + i.to_s }; $h.rehash; GC.start",
+      "[$h.size, $h.values[19], $h.keys[19].n, $h[K.new(3)]]", "[20, \"young 19\", 19, \"young 3\"]" },
     { "instance variable", "$o = Object.new", "$o.instance_variable_set(:@v, " YOUNG ")",
       "$o.instance_variable_get(:@v)", YOUNG_SHOWN },
     { "attribute", "class T; attr_accessor :v; end; $o = T.new", "$o.v = " YOUNG, "$o.v", YOUNG_SHOWN },
@@ -106,6 +113,9 @@ static const struct mutation mutations[] = {
       "$set.call.call(" YOUNG ")", "$get.call", YOUNG_SHOWN },
     { "variable captured by a method", "v = 1; Object.define_method(:keep) { |x| v = x }; $get = -> { v }",
       "keep(" YOUNG ")", "$get.call", YOUNG_SHOWN },
+    { "variable of code in the base frame",
+      "a = b = c = d = e = 1; v = " YOUNG "; $get = -> { v }; $set = ->(x) { v = x }",
+      "w = 1; $was = $get.call; $set.call([$was])", "[$was, $get.call]", "[" YOUNG_SHOWN ", [" YOUNG_SHOWN "]]" },
     { "fiber", "$f = Fiber.new { |x| l = [x]; loop { l << Fiber.yield(l) } }; $f.resume(0)", "$f.resume(" YOUNG ")",
       "$f.resume(1)", "[0, " YOUNG_SHOWN ", 1]" },
     { "fiber that had not begun", "$f = Fiber.new { |x| y = Fiber.yield(1); [x, y] }", "$f.resume(" YOUNG ")",
@@ -347,6 +357,41 @@ static void test_bytes_trigger_collections(void **state)
 }
 
 /* Interpreters that share a region, one of them written to. */
+struct young_count {
+    size_t slots, taken;
+};
+
+static void count_slot(const struct RBasic *object, size_t size, void *data)
+{
+    struct young_count *count = data;
+    EXPECT(!region_contains(object) && size == (size_t)mrb_objspace_page_slot_size(), "no young slot");
+    count->slots++;
+    count->taken += object->tt != MRB_TT_FREE;
+}
+
+static void walk_young(const void *data)
+{
+    (void)data;
+    struct young_count before = { 0 }, after = { 0 };
+    mrb_state *mrb = open_frozen("$a = []");
+    run(mrb, "GC.start");
+    heap_each_young(mrb, count_slot, &before);
+    run(mrb, "5000.times { |i| $a << 'young' * (9 + i % 3) }");
+    run(mrb, "GC.start");
+    heap_each_young(mrb, count_slot, &after);
+    EXPECT(before.slots == 0 || before.slots > before.taken, "%zu of %zu taken", before.taken, before.slots);
+    EXPECT(after.slots == heap_young_slots(mrb), "%zu slots", after.slots);
+    EXPECT(after.taken == mrb->gc.live, "%zu taken, %zu live", after.taken, mrb->gc.live);
+    EXPECT(after.taken >= before.taken + 5000, "%zu taken", after.taken);
+    heap_close(mrb);
+}
+
+static void test_young_slots_are_walked(void **state)
+{
+    (void)state;
+    assert_true(in_child(walk_young, NULL));
+}
+
 static void several(const void *data)
 {
     mrb_state *interpreters[12];
@@ -373,6 +418,64 @@ static void test_several_interpreters(void **state)
 {
     (void)state;
     assert_true(in_child(several, NULL));
+}
+
+#define MANY 200
+
+static uint64_t copied(void)
+{
+    struct memory_figures figures;
+    EXPECT(memory_measure(0, region_bounds.start, region_bounds.end, &figures) == 0, "not measured");
+    return figures.broken;
+}
+
+static void use(mrb_state *mrb, int i)
+{
+    char expected[64];
+    snprintf(expected, sizeof expected, "[%d, 1, \"young\"]", i);
+    const char *shown = run(mrb, "$a << 'young'; def $a.number; self[0]; end; [$a.number, $h['a key'], $a[-1]]");
+    EXPECT(strcmp(shown, expected) == 0, "%d: %s", i, shown);
+}
+
+/* A process pays for the interpreters that it uses. */
+static void many(const void *data)
+{
+    static mrb_state *interpreters[MANY];
+    char source[128];
+    (void)data;
+    EXPECT(region_open(CAPACITY) == 0, "no region");
+    for (int i = 0; i < MANY; i++) {
+        interpreters[i] = heap_open();
+        snprintf(source, sizeof source, "$a = [%d, 'old']; $h = { 'a key' => 1 }; class T; end", i);
+        run(interpreters[i], source);
+    }
+    size_t used = region_bounds.used - region_bounds.start;
+    EXPECT(heap_freeze(interpreters, MANY) == 0, "not frozen");
+    EXPECT(copied() == 0, "%zu bytes are copied already", (size_t)copied());
+    use(interpreters[MANY / 2], MANY / 2);
+    size_t one = copied();
+    EXPECT(one < 2 * used / MANY, "%zu bytes of %zu are copied for one", one, used);
+    for (int i = 0; i < MANY; i++)
+        if (i != MANY / 2)
+            use(interpreters[i], i);
+    size_t all = copied();
+    EXPECT(all > 20 * one && all < 2 * MANY * one && all < used, "%zu bytes are copied for all, %zu for one", all, one);
+    for (int i = 0; i < MANY; i += 7) {
+        run(interpreters[i], "GC.start; 900.times { |n| ['garbage ' + n.to_s] }; GC.start");
+        expect_nothing_lost(interpreters[i], "one of many");
+        snprintf(source, sizeof source, "[%d, \"old\", \"young\"]", i);
+        const char *shown = run(interpreters[i], "$a");
+        EXPECT(strcmp(shown, source) == 0, "%d: %s", i, shown);
+    }
+    EXPECT(copied() < all + all / 4, "%zu bytes are copied after collections, %zu before", (size_t)copied(), all);
+    for (int i = 0; i < MANY; i++)
+        heap_close(interpreters[i]);
+}
+
+static void test_many_interpreters(void **state)
+{
+    (void)state;
+    assert_true(in_child(many, NULL));
 }
 
 /* Without a region nothing is frozen, and all is the same. */
@@ -409,7 +512,9 @@ int main(void)
         cmocka_unit_test(test_set_is_pruned),
         cmocka_unit_test(test_overwritten_values_die),
         cmocka_unit_test(test_bytes_trigger_collections),
+        cmocka_unit_test(test_young_slots_are_walked),
         cmocka_unit_test(test_several_interpreters),
+        cmocka_unit_test(test_many_interpreters),
         cmocka_unit_test(test_without_a_region),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -134,26 +136,78 @@ static void without_a_region_private_is_private(void **state)
     munmap(memory, size);
 }
 
-/*
- * Both ways to measure agree about a process with no region of its own. What this test itself writes meanwhile takes
- * pages that it shared with its child and leaves the child's private: they can only grow.
- */
-static void smaps_and_its_rollup_agree(void **state)
+/* What the kernel sums up by itself: the fields of smaps_rollup that begin with `name`. */
+static uint64_t rolled_up(pid_t pid, const char *name)
 {
-    struct memory_figures rollup, smaps, later;
+    char path[64], line[256];
+    uint64_t sum = 0;
+
+    snprintf(path, sizeof path, "/proc/%ld/smaps_rollup", (long)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            sum += strtoull(strchr(line, ':') + 1, NULL, 10) * 1024;
+    fclose(file);
+    return sum;
+}
+
+/*
+ * What this test itself writes meanwhile takes pages that it shared with its child and leaves the child's private: they
+ * can only grow.
+ */
+static void the_sums_are_the_kernels(void **state)
+{
+    struct memory_figures figures;
     char *region = make_region();
     struct puppet puppet = start_puppet(region);
 
     (void)state;
     order(&puppet, 0);
-    assert_int_equal(memory_measure(puppet.pid, 0, 0, &rollup), 0);
-    assert_int_equal(memory_measure(puppet.pid, 1, 2, &smaps), 0);
-    assert_int_equal(rollup.rss, smaps.rss);
-    assert_int_equal(memory_measure(puppet.pid, 0, 0, &later), 0);
-    assert_in_range(smaps.private_bytes, rollup.private_bytes, later.private_bytes);
-    assert_int_equal(rollup.page_tables, smaps.page_tables);
-    assert_int_equal(rollup.swap, smaps.swap);
+    uint64_t before = rolled_up(puppet.pid, "Private_");
+    assert_int_equal(memory_measure(puppet.pid, 0, 0, &figures), 0);
+    assert_int_equal(figures.rss, rolled_up(puppet.pid, "Rss:"));
+    assert_in_range(figures.private_bytes, before, rolled_up(puppet.pid, "Private_"));
+    assert_int_equal(figures.swap, rolled_up(puppet.pid, "Swap:"));
     stop_puppet(&puppet);
+    munmap(region, PAGES * page);
+}
+
+/* Memory is counted with its kind, and the kinds are all there is. */
+static void parts_tell_what_it_is_for(void **state)
+{
+    struct memory_figures before, after;
+    size_t size = 3 << 20;
+    char *region = make_region();
+    uintptr_t start = (uintptr_t)region, end = start + PAGES * page;
+
+    (void)state;
+    assert_int_equal(memory_measure(0, start, end, &before), 0);
+    assert_true(before.parts[MAPPING_STACK].private_bytes > 0);
+    assert_true(before.parts[MAPPING_LIBRARIES].rss > before.parts[MAPPING_LIBRARIES].private_bytes);
+    assert_int_equal(before.parts[MAPPING_REGION].private_bytes, 0);
+
+    char *young = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *shared = mmap(NULL, size / 2, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    memset(young, 1, size);
+    memset(shared, 1, size / 2);
+    memset(region, 1, 3 * page);
+    assert_int_equal(memory_measure(0, start, end, &after), 0);
+    assert_in_range(after.parts[MAPPING_YOUNG].private_bytes - before.parts[MAPPING_YOUNG].private_bytes, size,
+                    size + (256 << 10));
+    assert_in_range(after.parts[MAPPING_OTHER].rss - before.parts[MAPPING_OTHER].rss, size / 2, size / 2 + (64 << 10));
+    assert_int_equal(after.parts[MAPPING_REGION].private_bytes, 3 * page);
+    assert_int_equal(after.broken, 3 * page);
+
+    uint64_t rss = 0, private_bytes = 0;
+    for (int kind = 0; kind < MAPPING_KINDS; kind++) {
+        rss += after.parts[kind].rss;
+        private_bytes += after.parts[kind].private_bytes;
+    }
+    assert_int_equal(rss, after.rss);
+    assert_int_equal(private_bytes, after.private_bytes);
+    munmap(young, size);
+    munmap(shared, size / 2);
     munmap(region, PAGES * page);
 }
 
@@ -221,9 +275,13 @@ static void no_descriptor_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broken_pages_are_counted_exactly), cmocka_unit_test(without_a_region_private_is_private),
-        cmocka_unit_test(smaps_and_its_rollup_agree),       cmocka_unit_test(who_is_gone_is_gone),
-        cmocka_unit_test(what_is_not_ours_is_refused),      cmocka_unit_test(no_descriptor_is_left),
+        cmocka_unit_test(broken_pages_are_counted_exactly),
+        cmocka_unit_test(without_a_region_private_is_private),
+        cmocka_unit_test(the_sums_are_the_kernels),
+        cmocka_unit_test(parts_tell_what_it_is_for),
+        cmocka_unit_test(who_is_gone_is_gone),
+        cmocka_unit_test(what_is_not_ours_is_refused),
+        cmocka_unit_test(no_descriptor_is_left),
     };
 
     page = (size_t)sysconf(_SC_PAGESIZE);

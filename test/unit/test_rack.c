@@ -188,7 +188,7 @@ static void test_every_kind_of_exception(void **state)
         assert_has(get("/"), "\r\n\r\nfine");
         assert_ptr_equal(app.vm->mrb->c->ci, app.vm->mrb->c->cibase);
     }
-    assert_has(log_text(), "GET /exit: SystemExit (SystemExit)");
+    assert_has(log_text(), "GET /exit: exit was called: this process is not the app's to end (SystemExit)");
     assert_has(log_text(), "GET /stack: stack level too deep (SystemStackError)");
     assert_has(log_text(), "in a fiber (RuntimeError)");
 }

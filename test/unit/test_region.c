@@ -87,6 +87,42 @@ static void test_freed_blocks_are_used_again(void **state)
     in_child(free_and_allocate);
 }
 
+static size_t free_blocks, free_bytes;
+
+static void count_free(void *address, size_t size, void *data)
+{
+    EXPECT(region_contains(address) && size == region_block_size(address));
+    EXPECT(data == &free_bytes);
+    free_blocks++;
+    free_bytes += size;
+}
+
+static void see_free_blocks(void)
+{
+    void *blocks[20];
+    size_t expected = 0;
+    region_each_free(count_free, &free_bytes);
+    EXPECT(free_blocks == 0);
+    for (size_t i = 0; i < 20; i++)
+        blocks[i] = region_allocate(3000 * i);
+    for (size_t i = 0; i < 20; i += 2) {
+        expected += region_block_size(blocks[i]);
+        region_free(blocks[i]);
+    }
+    region_each_free(count_free, &free_bytes);
+    EXPECT(free_blocks == 10 && free_bytes == expected);
+    EXPECT(region_freeze() == 0);
+    free_blocks = free_bytes = 0;
+    region_each_free(count_free, &free_bytes);
+    EXPECT(free_blocks == 10 && free_bytes == expected);
+}
+
+static void test_free_blocks_are_seen(void **state)
+{
+    (void)state;
+    in_child(see_free_blocks);
+}
+
 static void grow_blocks(void)
 {
     char *block = region_allocate(10);
@@ -221,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_are_aligned_and_apart),
         cmocka_unit_test(test_freed_blocks_are_used_again),
+        cmocka_unit_test(test_free_blocks_are_seen),
         cmocka_unit_test(test_reallocation),
         cmocka_unit_test(test_full_region),
         cmocka_unit_test(test_fork_while_loading),

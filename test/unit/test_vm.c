@@ -18,6 +18,7 @@
 #include <mruby/string.h>
 #include <mruby/variable.h>
 
+#include "heap.h"
 #include "strbuf.h"
 
 static struct vm *vm;
@@ -154,6 +155,44 @@ static void test_exception_outlives_its_file(void **state)
     assert_non_null(strstr(value_of("$kept.backtrace"), path));
 }
 
+static size_t young_bytes_after(int loads)
+{
+    static const char source[] = "class Often\n  def go(x) = [x, 'some text'].map { |y| raise y.to_s }\nend\n"
+                                 "begin; Often.new.go(1); rescue => e; $kept = e; end\n$proc = -> { e }\n";
+
+    int arena = mrb_gc_arena_save(vm->mrb);
+    for (int i = 0; i < loads; i++) {
+        value_of(source);
+        mrb_gc_arena_restore(vm->mrb, arena);
+    }
+    mrb_full_gc(vm->mrb);
+    return heap_of(vm->mrb)->young_bytes;
+}
+
+static void test_loading_again_takes_no_memory(void **state)
+{
+    (void)state;
+    size_t before = young_bytes_after(200);
+    assert_true(young_bytes_after(5000) < before + 10000);
+    assert_non_null(strstr(value_of("$kept.backtrace"), path));
+}
+
+static void test_a_required_file_runs_once(void **state)
+{
+    static const char source[] = "$runs = ($runs || 0) + 1\nraise 'no' if $runs == 1\n";
+    mrb_value result;
+
+    (void)state;
+    write_file(source, sizeof source - 1);
+    assert_false(vm_require_file(vm, path, &result));
+    assert_true(vm_require_file(vm, path, &result));
+    assert_true(mrb_true_p(result));
+    assert_true(vm_require_file(vm, path, &result));
+    assert_true(mrb_false_p(result));
+    assert_false(vm_require_file(vm, "/nowhere/x.rb", &result));
+    assert_string_equal(value_of("[$runs, require(__FILE__)]"), "[2, false]");
+}
+
 static void test_several_syntax_errors(void **state)
 {
     (void)state;
@@ -170,17 +209,19 @@ static void test_missing_file_is_a_load_error(void **state)
     (void)state;
     assert_false(vm_load_file(vm, "/nowhere/x.rb", mrb_top_self(vm->mrb), &result));
     vm_describe_exception(vm, result, &text);
-    assert_string_equal(text.data, "cannot load /nowhere/x.rb: No such file or directory (LoadError)");
+    assert_string_equal(text.data, "cannot load such file -- /nowhere/x.rb (LoadError)");
     assert_false(vm_load_file(vm, "/tmp", mrb_top_self(vm->mrb), &result));
     strbuf_consume(&text, text.length);
     vm_describe_exception(vm, result, &text);
-    assert_string_equal(text.data, "cannot load /tmp: Is a directory (LoadError)");
+    assert_string_equal(text.data, "cannot load such file -- /tmp (Is a directory) (LoadError)");
 }
 
 static void test_exit_is_an_exception_like_another(void **state)
 {
     (void)state;
-    assert_string_equal(raised_by("exit 3"), "SystemExit (SystemExit)\n  FILE:1:in exit\n  FILE:1");
+    assert_string_equal(
+        raised_by("exit 3"),
+        "exit was called: this process is not the app's to end (SystemExit)\n  FILE:1:in exit\n  FILE:1");
     assert_string_equal(value_of("1"), "1");
 }
 
@@ -357,6 +398,8 @@ int main(void)
         TEST(test_file_and_line),
         TEST(test_backtrace_has_file_and_line),
         TEST(test_exception_outlives_its_file),
+        TEST(test_loading_again_takes_no_memory),
+        TEST(test_a_required_file_runs_once),
         TEST(test_several_syntax_errors),
         TEST(test_missing_file_is_a_load_error),
         TEST(test_exit_is_an_exception_like_another),

@@ -1,0 +1,32 @@
+/*
+ * Loading Ruby files from C. All of these raise: LoadError (with `path`) when a file can't be read, SyntaxError whose
+ * message has one "path:line:column: text" a line, and what the file itself raises.
+ *
+ * __FILE__ and backtraces carry the file's real path. Its code is freed when neither a method nor a block of it is
+ * left, and no exception whose backtrace goes through it.
+ */
+#ifndef MRUBY_REQUIRE_H
+#define MRUBY_REQUIRE_H
+
+#include <mruby.h>
+
+MRB_BEGIN_DECL
+
+/*
+ * Runs the file with `self` as its top level's; constants and methods go to Object, local variables don't leak. The
+ * value of its last expression. `path` is opened as it is: nothing is searched for or added.
+ */
+MRB_API mrb_value mrb_require_load(mrb_state *mrb, const char *path, mrb_value self);
+
+/*
+ * Runs the file as `require` does, unless it was required before: then FALSE. `path` is opened as it is. What raises is
+ * forgotten again and may be tried anew.
+ */
+MRB_API mrb_bool mrb_require_file(mrb_state *mrb, const char *path);
+
+/* Compiles the file under the name `path` and doesn't run it. `mrb` may be one without gems (mrb_open_core). */
+MRB_API void mrb_require_check(mrb_state *mrb, const char *path);
+
+MRB_END_DECL
+
+#endif
