@@ -25,6 +25,7 @@ Q := $(if $(V),,@)
 BASE := \
 	daemon/base/channel \
 	daemon/base/clock \
+	daemon/base/emergency_answer \
 	daemon/base/fcgi_record \
 	daemon/base/heap_map \
 	daemon/base/json \
@@ -61,6 +62,7 @@ DAEMON := \
 	daemon/heap_command \
 	daemon/heap_svg \
 	daemon/inquiry \
+	daemon/late_answer \
 	daemon/lifecycle \
 	daemon/listener \
 	daemon/load_config \
@@ -72,6 +74,7 @@ DAEMON := \
 	daemon/obituary \
 	daemon/orphans \
 	daemon/output \
+	daemon/overdue \
 	daemon/pid_file \
 	daemon/pool \
 	daemon/recycle \
@@ -84,6 +87,7 @@ DAEMON := \
 	daemon/status \
 	daemon/supervisor \
 	daemon/ticket \
+	daemon/time_outs \
 	daemon/trace \
 	daemon/trace_command \
 	daemon/trace_report \
@@ -100,6 +104,7 @@ WORKER := \
 	worker/block_owners \
 	worker/collector \
 	worker/connection \
+	worker/crash \
 	worker/descriptors \
 	worker/dispatch \
 	worker/fcgi \
@@ -131,6 +136,7 @@ WORKER := \
 	worker/region \
 	worker/remembered_set \
 	worker/server \
+	worker/time_out \
 	worker/title \
 	worker/traced_worker \
 	worker/vhost \
@@ -271,13 +277,13 @@ CORE := base/clock base/log base/strbuf base/xalloc
 HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit worker/out_of_memory worker/references \
 	worker/region worker/remembered_set
 RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
-	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/vm worker/vm_describe \
-	worker/vm_random $(CORE)
+	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/time_out worker/vm \
+	worker/vm_describe worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
 	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/server \
-	worker/title worker/vhost
+	worker/time_out worker/title worker/vhost
 
 # What a worker does with its heap between requests, and tells of it.
 COLLECTOR := worker/allocator worker/collector worker/heap_survey
@@ -300,6 +306,7 @@ $(eval $(call unit_test,answer,worker/answer $(CORE)))
 $(eval $(call unit_test,channel,base/channel $(CORE)))
 $(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
+$(eval $(call unit_test,emergency_answer,base/emergency_answer base/fcgi_record $(CORE)))
 $(eval $(call unit_test,fcgi,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
@@ -314,6 +321,7 @@ $(eval $(call unit_test,loop,daemon/loop $(CORE)))
 $(eval $(call unit_test,mapping,base/mapping))
 $(eval $(call unit_test,memory_meter,base/mapping base/memory_meter $(CORE)))
 $(eval $(call unit_test,mold_environment,daemon/mold_environment $(CORE)))
+$(eval $(call unit_test,overdue,daemon/overdue))
 $(eval $(call unit_test,names,config/names config/values $(CORE)))
 $(eval $(call unit_test,nearest,config/nearest))
 $(eval $(call unit_test,orphans,daemon/orphans))
@@ -337,7 +345,9 @@ $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
 $(eval $(call unit_test,trace_report,daemon/trace_report base/json $(CORE)))
 $(eval $(call unit_test,values,config/values $(CORE)))
 $(eval $(call unit_test,vhost,worker/vhost))
-$(eval $(call unit_test,vm,$(HEAP) worker/vm worker/vm_describe worker/vm_random $(CORE),mruby))
+$(eval $(call unit_test,time_out,worker/rack_failure $(HEAP) worker/time_out worker/vm worker/vm_describe worker/vm_random \
+	$(CORE),mruby))
+$(eval $(call unit_test,vm,$(HEAP) worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE),mruby))
 $(eval $(call unit_test,write_trace,$(HEAP) worker/block_owners worker/write_trace $(CORE),mruby))
 
 $(UNIT_TESTS):

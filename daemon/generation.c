@@ -20,6 +20,7 @@
 #include "pool.h"
 #include "spawn_mold.h"
 #include "supervisor.h"
+#include "time_outs.h"
 #include "workers.h"
 #include "xalloc.h"
 
@@ -287,6 +288,7 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
         generation->workers[i].channel.fd = -1;
         generation->workers[i].map_fd = -1;
     }
+    time_outs_start(generation);
     if (!start_mold(generation, error)) {
         generation_free(generation);
         return NULL;
@@ -303,6 +305,7 @@ void generation_free(struct generation *generation)
     loop_timer_clear(loop, &generation->deadline);
     loop_timer_clear(loop, &generation->refill);
     loop_timer_clear(loop, &generation->handover);
+    time_outs_stop(generation);
     loop_timer_clear(loop, &generation->empty);
     close_mold_channel(generation);
     output_close(&generation->mold.output);

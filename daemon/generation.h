@@ -15,6 +15,7 @@
 #include "loop.h"
 #include "memory_meter.h"
 #include "output.h"
+#include "overdue.h"
 #include "recycle.h"
 #include "scoreboard.h"
 #include "strbuf.h"
@@ -42,6 +43,8 @@ struct worker {
     struct ticket_list maps;      /* ... and to MAP_HEAP, with */
     int map_fd;                   /* the file that it writes; -1: none */
     uint64_t private_at_first;    /* memory.private_bytes when it was measured first */
+    struct overdue_watch overdue; /* its request in hand */
+    bool answered_late;           /* that was answered in its stead */
     struct recycle_limits limits; /* its own, drawn when it was ordered */
     bool almost_done;             /* it has told so */
     enum recycle_reason replaced; /* it is, or was, to be replaced */
@@ -75,9 +78,10 @@ struct generation {
     struct mold mold;
     struct worker *workers; /* as many as the board has slots */
     uint32_t worker_slots;
-    struct loop_timer deadline; /* to be ready, or to be drained */
-    struct loop_timer refill;   /* a worker that died is replaced after a pause */
-    struct loop_timer handover; /* until the generations before accept no more */
+    struct loop_timer deadline;  /* to be ready, or to be drained */
+    struct loop_timer refill;    /* a worker that died is replaced after a pause */
+    struct loop_timer time_outs; /* the next look at the requests in hand */
+    struct loop_timer handover;  /* until the generations before accept no more */
     int64_t handover_began_ns;
     struct loop_timer empty; /* at the loop's next turn: is anything left of it? */
     unsigned quick_deaths;   /* workers in a row that died young */

@@ -307,10 +307,11 @@ static void add_slot(struct ledger *ledger, const struct slot *slot)
     ledger->management += atomic_load(&slot->management);
 }
 
-void pool_account(struct pool *pool, const struct slot *slot)
+void pool_account(struct pool *pool, const struct slot *slot, bool answered_late)
 {
-    struct ledger one = { 0 };
+    struct ledger one = { .error_answered = answered_late };
     add_slot(&one, slot);
+    pool->dead.error_answered += answered_late;
     uint64_t answered = one.completed + one.error_answered + one.client_gone;
     add_slot(&pool->dead, slot);
     if (one.accepted > answered)

@@ -75,7 +75,7 @@ void pool_generation_serves(struct pool *pool, struct generation *generation);
 void pool_generation_failed(struct pool *pool, struct generation *generation);
 void pool_generation_over(struct pool *pool, struct generation *generation);
 void pool_mold_died(struct pool *pool, struct generation *generation);
-/* Adds a dead worker's slot to the books; what it had in hand is lost. */
-void pool_account(struct pool *pool, const struct slot *slot);
+/* Adds a dead worker's slot to the books; what it had in hand is lost, unless it was answered in the worker's stead. */
+void pool_account(struct pool *pool, const struct slot *slot, bool answered_late);
 
 #endif

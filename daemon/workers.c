@@ -105,7 +105,7 @@ static void bury(struct worker *worker, int status)
     bool traced = worker->trace != NULL;
     if (traced)
         trace_over(worker, status);
-    pool_account(generation->pool, worker->slot);
+    pool_account(generation->pool, worker->slot, worker->answered_late);
     scoreboard_clear(worker->slot);
     worker->in_use = false;
     worker->pid = 0;
@@ -168,6 +168,11 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
         break;
     default: break;
     }
+}
+
+void worker_kill(struct worker *worker, const char *reason)
+{
+    worker_step(worker, CHILD_KILL, reason);
 }
 
 static void deadline_expired(void *data)
@@ -320,6 +325,8 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     worker->almost_done = false;
     worker->replaced = RECYCLE_NONE;
     worker->ready_after_ns = 0;
+    worker->overdue = (struct overdue_watch){ 0 };
+    worker->answered_late = false;
     if (output_open(&worker->output, loop_of(generation), pipe_ends[0], describe_worker, worker) < 0)
         log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
     worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };

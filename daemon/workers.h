@@ -34,6 +34,9 @@ void workers_drain_one(struct worker *worker, const char *reason);
 /* The mold's answer to an order. */
 void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error);
 
+/* SIGKILL to one that lives, or has been killed already; another takes its place. `reason` is static text. */
+void worker_kill(struct worker *worker, const char *reason);
+
 /* Drain or kill them all. */
 void workers_tell(struct generation *generation, enum child_event event, const char *reason);
 

@@ -45,6 +45,7 @@ static void publish_start(struct dispatch *dispatch)
     uint64_t sequence = atomic_load_explicit(&slot->request_sequence, memory_order_relaxed);
 
     PUBLISH(request_bytes_out, 0);
+    PUBLISH(request_id, dispatch->gate->request_id);
     PUBLISH(request_fd, dispatch->fd);
     if (atomic_load_explicit(&slot->state, memory_order_relaxed) == SLOT_IDLE) {
         PUBLISH(state, SLOT_BUSY);

@@ -46,7 +46,7 @@ static bool wait_writable(const struct request_transport *transport)
 
     do
         ready = poll(&poll_fd, 1, clock_poll_timeout_ms(deadline_ns, clock_monotonic_ns()));
-    while (ready == -1 && errno == EINTR);
+    while (ready == -1 && errno == EINTR && !(transport->call->give_up != NULL && transport->call->give_up()));
     return ready == 1;
 }
 
@@ -55,12 +55,13 @@ static int send_output(struct request_transport *transport)
 {
     size_t sent = 0;
 
+    /* Before they leave: who sees none has the answer to itself. */
+    if (transport->call->bytes_out != NULL)
+        atomic_fetch_add_explicit(transport->call->bytes_out, transport->output_length, memory_order_relaxed);
     while (sent < transport->output_length && !transport->write_failed) {
         ssize_t count = send(transport->call->fd, output + sent, transport->output_length - sent, MSG_NOSIGNAL);
         if (count >= 0) {
             sent += (size_t)count;
-            if (transport->call->bytes_out != NULL)
-                atomic_fetch_add_explicit(transport->call->bytes_out, (uint64_t)count, memory_order_relaxed);
         } else if (errno != EINTR && (errno != EAGAIN || !wait_writable(transport))) {
             transport->write_failed = true;
             transport->request.client_gone = true;

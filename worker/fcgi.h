@@ -32,10 +32,12 @@ struct fcgi_call {
     size_t length;
     const struct gate_result *gate;
     int64_t received_ns;
-    int64_t body_deadline_ns;    /* reading the body ends then (ETIMEDOUT); 0: never */
-    int64_t write_wait_ns;       /* longest wait for the client to take more; 0: forever */
-    bool allow_keep;             /* false: as if the client had not asked to keep the connection */
-    _Atomic uint64_t *bytes_out; /* counts the bytes of this answer that left, records included; NULL: not wanted */
+    int64_t body_deadline_ns; /* reading the body ends then (ETIMEDOUT); 0: never */
+    int64_t write_wait_ns;    /* longest wait for the client to take more; 0: forever */
+    bool (*give_up)(void);    /* asked when a wait was interrupted by a signal: fail as at its end; NULL: never */
+    bool allow_keep;          /* false: as if the client had not asked to keep the connection */
+    _Atomic uint64_t
+        *bytes_out; /* counts the bytes of this answer, records included, before they leave; NULL: not wanted */
 
     /* Called once, to answer; and once more when all of the answer has left or was lost. Parameters are valid in both.
      */

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "fcgi.h"
 #include "log.h"
+#include "time_out.h"
 #include "xalloc.h"
 
 #define SMALL_BODY (65 * 1024)       /* 64 KiB and the records around it */
@@ -51,6 +52,7 @@ static bool serve(struct intake *intake, struct connection *connection, const ui
         .received_ns = connection->received_ns,
         .body_deadline_ns = body_deadline_ns,
         .write_wait_ns = pool->timeouts.body_ns,
+        .give_up = time_out_is_due,
         .allow_keep = !intake->dispatch.late && (!leaving || more),
         .bytes_out = &intake->dispatch.slot->request_bytes_out,
         .answer = dispatch_answer,

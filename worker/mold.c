@@ -17,6 +17,7 @@
 #include "app.h"
 #include "channel.h"
 #include "clock.h"
+#include "crash.h"
 #include "fcgi.h"
 #include "fork_worker.h"
 #include "heap.h"
@@ -27,6 +28,7 @@
 #include "region.h"
 #include "scoreboard.h"
 #include "server.h"
+#include "time_out.h"
 #include "title.h"
 #include "traced_worker.h"
 #include "xalloc.h"
@@ -210,6 +212,8 @@ static void become_worker(struct mold *mold, uint32_t slot_index, bool traced, i
     dup2(output, STDERR_FILENO);
     close(output);
     ignore_stray_signals();
+    crash_open(&mold->board->slot[slot_index]);
+    time_out_open(&mold->board->slot[slot_index], pool->timeouts.request_ns);
     app_set_after_fork(mold->apps);
     title_worker(pool->name, options->generation, slot_index);
     access_log_open(mold->access_log, strcmp(options->config->log.access.path, "syslog") == 0,

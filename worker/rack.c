@@ -19,6 +19,7 @@
 #include "rack_input.h"
 #include "rack_response.h"
 #include "rack_stream.h"
+#include "time_out.h"
 #include "xalloc.h"
 
 struct rack_exchange *rack_exchange_of(mrb_state *mrb, uint64_t serial)
@@ -217,6 +218,7 @@ static void fail(struct rack_exchange *exchange, mrb_value exception, bool show_
     struct strbuf text = { 0 };
     mrb_value value;
 
+    time_out_mask();
     vm_describe_exception(exchange->vm, exception, &text);
     if (request->client_gone && vm_call(exchange->vm, failure_is_client_gone, &exception, &value) &&
         mrb_true_p(value)) {
@@ -233,6 +235,7 @@ static void fail(struct rack_exchange *exchange, mrb_value exception, bool show_
         log_exception(exchange, status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "", text.data);
         answer_plain(request, status, show_errors ? text.data : NULL);
     }
+    time_out_unmask();
     strbuf_free(&text);
 }
 
@@ -355,7 +358,9 @@ void rack_serve(const struct app *app, struct request *request, bool show_errors
 
     rack->exchange = &exchange;
     rack->serial++;
+    time_out_begin(app->vm->mrb);
     run_exchange(&exchange, show_errors);
+    time_out_end();
     rack_errors_flush(app->vm);
     rack->exchange = NULL;
     if (exchange.file != -1)

@@ -25,6 +25,8 @@ void rack_failure_define(mrb_state *mrb)
     struct RClass *module = mrb_define_module(mrb, "Cowherd");
     struct RClass *error = mrb_define_class_under(mrb, module, "Error", E_STANDARD_ERROR);
 
+    mrb_define_class_under(mrb, module, "RequestTimeout", mrb->eException_class);
+
     for (size_t i = 0; i < FAILURES; i++)
         mrb_define_class_under(mrb, module, failures[i].name, error);
     mrb_define_class_under(mrb, module, "ResponseError", error);
@@ -59,7 +61,7 @@ int rack_failure_status(mrb_state *mrb, mrb_value exception)
         if (mrb_obj_is_kind_of(mrb, exception, class_named(mrb, failures[i].name)))
             return failures[i].status;
     }
-    return 500;
+    return mrb_obj_is_kind_of(mrb, exception, class_named(mrb, "RequestTimeout")) ? 504 : 500;
 }
 
 bool rack_failure_is_client_gone(mrb_state *mrb, mrb_value exception)

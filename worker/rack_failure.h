@@ -5,6 +5,8 @@
  *   Cowherd::BodyMalformed  400  the front end sent a malformed record
  *   Cowherd::ResponseError  500  what the app returned is no Rack response
  *   Cowherd::ClientGone          the client left while the app read or wrote: nobody to answer, nothing to log
+ * and, not below Error, for no rescue of StandardError is to catch it:
+ *   Cowherd::RequestTimeout 504  the request has run for longer than timeouts.request (time_out.h)
  * The status is what the client gets when an app lets one escape before its answer has begun.
  */
 #ifndef COWHERD_RACK_FAILURE_H
@@ -23,7 +25,7 @@ _Noreturn void rack_failure_raise(mrb_state *mrb, int error);
 #define rack_response_error(mrb, ...) mrb_raisef(mrb, rack_response_error_class(mrb), __VA_ARGS__)
 struct RClass *rack_response_error_class(mrb_state *mrb);
 
-/* 500 for any exception but the first three above. */
+/* 500 for any exception that is not above. */
 int rack_failure_status(mrb_state *mrb, mrb_value exception);
 bool rack_failure_is_client_gone(mrb_state *mrb, mrb_value exception);
 

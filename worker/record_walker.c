@@ -35,7 +35,7 @@ static bool wait_readable(const struct record_walker *walker)
 
     do
         ready = poll(&poll_fd, 1, clock_poll_timeout_ms(walker->deadline_ns, clock_monotonic_ns()));
-    while (ready == -1 && errno == EINTR);
+    while (ready == -1 && errno == EINTR && !(walker->give_up != NULL && walker->give_up()));
     return ready == 1;
 }
 

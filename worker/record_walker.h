@@ -22,8 +22,9 @@ enum walker_phase { WALKER_HEAD, WALKER_BODY, WALKER_ENDED };
 struct record_walker {
     /* set by the caller, after walker_start */
     uint16_t request_id;
-    bool has_body;       /* false: the request ends with its head */
-    int64_t deadline_ns; /* no waiting for bytes after this, for the body as a whole; 0: wait for ever */
+    bool has_body;         /* false: the request ends with its head */
+    int64_t deadline_ns;   /* no waiting for bytes after this, for the body as a whole; 0: wait for ever */
+    bool (*give_up)(void); /* asked when a wait was interrupted by a signal: fail as at the deadline; NULL: never */
     void (*refuse)(uint16_t request_id, void *data); /* a second BEGIN_REQUEST came: it can't be taken */
     void *refuse_data;
 

@@ -73,6 +73,7 @@ bool vm_call(struct vm *vm, mrb_value (*body)(mrb_state *mrb, void *data), void 
 
     *result = mrb_protect_error(mrb, body, data, &failed);
     mrb->exc = NULL;
+    mrb->code_fetch_hook = NULL; /* a time-out that came too late for this call */
     if (mrb->c != context) {
         mrb->c->status = MRB_FIBER_TERMINATED;
         context->status = MRB_FIBER_RUNNING;

@@ -11,6 +11,7 @@
 #include <mruby/string.h>
 
 #include "strbuf.h"
+#include "time_out.h"
 
 #define DESCRIBED_MESSAGE_MAX 16384
 #define DESCRIBED_FRAMES_MAX 100
@@ -142,6 +143,7 @@ void vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *ou
 
     /* What interrupts an app is not for the questions about its exception. */
     mrb->code_fetch_hook = NULL;
+    time_out_mask();
 
     int arena = mrb_gc_arena_save(mrb);
     if (!vm_call(vm, describe_message, &description, &result))
@@ -150,6 +152,7 @@ void vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *ou
         strbuf_puts(out, " (of a class without a name)");
     if (!vm_call(vm, describe_backtrace, &description, &result))
         strbuf_puts(out, "\n  (its backtrace raises an exception)");
+    time_out_unmask();
     mrb_gc_arena_restore(mrb, arena);
 
     /* Kept, this backtrace would be shown for the next one, too. */

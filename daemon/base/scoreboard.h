@@ -30,6 +30,8 @@ struct slot {
     _Atomic uint32_t drain;         /* not 0: accept no more. Set for a living worker, ahead of the DRAIN message */
     _Atomic uint64_t request_limit; /* requests after which the worker leaves, 0: none. Lifted for a living worker when
                                        nothing could replace it */
+    _Atomic uint64_t overdue_sequence; /* request_sequence of a request that has run for too long: written before
+                                          SIGALRM is sent */
 
     /* worker, life */
     _Atomic uint32_t state; /* enum slot_state */
@@ -37,7 +39,8 @@ struct slot {
     _Atomic int64_t ready_ns;
     _Atomic int64_t request_started_ns; /* of the request in hand, 0 when idle */
     _Atomic uint64_t request_sequence;  /* +1 at the start of each request */
-    _Atomic uint64_t request_bytes_out; /* bytes of the answer in hand that have left; 0: nothing yet */
+    _Atomic uint64_t request_bytes_out; /* bytes of the answer in hand that have left, or may be leaving; 0: none */
+    _Atomic uint32_t request_id;        /* FastCGI's, of the request in hand */
     _Atomic int32_t request_fd;         /* the connection in hand, in the worker's table; -1 when idle */
     _Atomic uint32_t connections;       /* open ones, idle kept ones included */
 

@@ -104,7 +104,7 @@ def test_what_a_failed_generation_has_started_ends_with_it(cowherd):
 
 
 def test_a_process_that_is_left_running_is_named(cowherd):
-    cowherd.app("$in, $out = IO.pipe\n$p = IO.popen('cat', 'r+')\n" + FINE, host="bad.test")
+    cowherd.app("$in, $out = IO.pipe\n$p = IO.popen('cat', 'r+')\n$p.puts 'x'\n$p.gets\n" + FINE, host="bad.test")
     cowherd.start()
     line = cowherd.wait_log("app bad.test/ has started process")[0]
     assert re.search(r"process \d+ \((cat|sh)\) while loading, and has not waited for it", line), line

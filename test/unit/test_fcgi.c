@@ -207,7 +207,6 @@ static void test_client_leaves_before_the_answer(void **state)
     append_plain_request(&test.bytes, 1, 1);
     serve();
     assert_true(test.client_gone);
-    assert_int_equal(test.bytes_out, 0);
     assert_int_equal(test.after, FCGI_CLOSE);
 }
 

@@ -1,0 +1,102 @@
+#include "crash.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <mruby.h>
+#include <mruby/debug.h>
+#include <mruby/irep.h>
+#include <mruby/proc.h>
+
+#include "emergency_answer.h"
+#include "log.h"
+#include "time_out.h"
+
+#define STACK_SIZE 65536
+#define FRAMES_MAX 50
+#define LINE_SIZE 400
+
+static struct slot *slot;
+static char stack[STACK_SIZE];
+
+static void answer_request(void)
+{
+    uint8_t records[EMERGENCY_ANSWER_SIZE];
+    int fd = atomic_load_explicit(&slot->request_fd, memory_order_relaxed);
+
+    if (fd < 0 || atomic_load_explicit(&slot->request_started_ns, memory_order_relaxed) == 0 ||
+        atomic_load_explicit(&slot->request_bytes_out, memory_order_relaxed) > 0)
+        return;
+    size_t length = emergency_answer(records, (uint16_t)atomic_load(&slot->request_id), 500, 0);
+    if (emergency_answer_send(fd, records, length) == 0)
+        atomic_fetch_add(&slot->error_answered, 1);
+}
+
+/* Short lines: longer ones would be allocated. */
+static void log_text(const char *text)
+{
+    log_app(LOG_LEVEL_ERROR, "", text, strlen(text));
+}
+
+/* The line of the frame, or of the Ruby code that called the C function that it is. */
+static void log_frame(mrb_state *mrb, const mrb_callinfo *frame)
+{
+    const struct RProc *proc = frame->proc;
+    const char *file = NULL;
+    int32_t line = 0;
+    mrb_int length = 0;
+    char text[LINE_SIZE];
+
+    if (proc == NULL || MRB_PROC_CFUNC_P(proc) || proc->body.irep == NULL || frame->pc == NULL ||
+        !mrb_debug_get_position(mrb, proc->body.irep, (uint32_t)(frame->pc - proc->body.irep->iseq - 1), &line, &file))
+        return;
+    snprintf(text, sizeof text, "  %.*s:%d", LINE_SIZE / 2, file, (int)line);
+    const char *method = frame->mid != 0 ? mrb_sym_name_len(mrb, frame->mid, &length) : NULL;
+    if (method != NULL)
+        snprintf(text + strlen(text), sizeof text - strlen(text), ":in %.*s", (int)length, method);
+    log_text(text);
+}
+
+static void log_frames(mrb_state *mrb)
+{
+    int left = FRAMES_MAX;
+
+    if (mrb == NULL || mrb->c == NULL || mrb->c->ci == NULL)
+        return;
+    for (const mrb_callinfo *frame = mrb->c->ci; frame >= mrb->c->cibase && left > 0; frame--, left--)
+        log_frame(mrb, frame);
+    if (left == 0)
+        log_text("  ... more");
+}
+
+/* The client first: what follows may meet what is broken, and the default action ends the process then. */
+static void on_crash(int number)
+{
+    char text[LINE_SIZE];
+
+    answer_request();
+    snprintf(text, sizeof text, "crashed by SIG%s%s%.200s", sigabbrev_np(number),
+             slot->request[0] != '\0' ? " in " : "", slot->request);
+    log_text(text);
+    log_frames(time_out_interpreter());
+    raise(number);
+}
+
+void crash_open(struct slot *own_slot)
+{
+    /* AddressSanitizer has handlers of its own, which say more. */
+#ifdef __SANITIZE_ADDRESS__
+    static const int crashes[] = { SIGABRT };
+#else
+    static const int crashes[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+#endif
+    const stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
+    struct sigaction action = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND | SA_ONSTACK };
+
+    slot = own_slot;
+    sigaltstack(&alternate, NULL);
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
+        sigaction(crashes[i], &action, NULL);
+}

@@ -1,0 +1,13 @@
+/*
+ * When a worker crashes (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT): the request in hand is answered with 500 where no
+ * byte of an answer had left, the log gets the Ruby code that was running, and the process ends by that signal.
+ */
+#ifndef COWHERD_CRASH_H
+#define COWHERD_CRASH_H
+
+#include "scoreboard.h"
+
+/* In a worker, once. Handlers run on a stack of their own: an overflow of the C stack is answered, too. */
+void crash_open(struct slot *slot);
+
+#endif
