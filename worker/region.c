@@ -286,9 +286,24 @@ void region_reset(void)
     madvise((void *)region_bounds.start, region_bounds.end - region_bounds.start, MADV_REMOVE);
 }
 
+/* Its first bytes are the list's. Where this fails the memory stays taken, that is all. */
+static void give_back(void *address, size_t size, void *data)
+{
+    size_t page = *(size_t *)data;
+    uintptr_t first = ((uintptr_t)address + sizeof(void *) + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)address + size) / page * page;
+
+    if (first < end)
+        fallocate(region_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(first - region_bounds.start),
+                  (off_t)(end - first));
+}
+
 int region_freeze(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    /* Tables that grew have left large blocks behind. */
+    region_each_free(give_back, &page);
     size_t used = (region_bounds.used - region_bounds.start + page - 1) / page * page;
     uintptr_t end = region_bounds.start + used;
     if (used > 0 && mmap((void *)region_bounds.start, used, PROT_READ | PROT_WRITE,

@@ -54,7 +54,10 @@ void region_each_free(void (*each)(void *address, size_t size, void *data), void
 /* Copies a whole block, before and after the freeze; `target` has room for region_block_size bytes. */
 void region_copy_block(void *target, void *address);
 
-/* From now on the memory is private to each process and copied on write. 0, or -1 with errno. */
+/*
+ * From now on the memory is private to each process and copied on write; that of free blocks goes back to the system.
+ * 0, or -1 with errno.
+ */
 int region_freeze(void);
 bool region_is_frozen(void);
 

@@ -76,13 +76,20 @@ static struct remembered *find_or_add(struct remembered_set *set, struct RBasic 
     return item;
 }
 
+/* Without memory for a list the container is walked. */
 static void list(struct remembered *item, struct RBasic *value)
 {
     if (item->young_count > 0 && item->young[item->young_count - 1] == value)
         return;
     if (item->young_count == item->young_capacity) {
-        item->young_capacity = item->young_capacity == 0 ? 16 : item->young_capacity * 2;
-        item->young = xreallocarray(item->young, item->young_capacity, sizeof *item->young);
+        uint32_t capacity = item->young_capacity == 0 ? 16 : item->young_capacity * 2;
+        struct RBasic **young = reallocarray(item->young, capacity, sizeof *young);
+        if (young == NULL) {
+            item->incomplete = item->walk = true;
+            return;
+        }
+        item->young = young;
+        item->young_capacity = capacity;
     }
     item->young[item->young_count++] = value;
 }
@@ -131,6 +138,7 @@ static void mark_walking(mrb_state *mrb, struct remembered *item)
     item->large = references_container_size(item->object) > REMEMBERED_LARGE;
     item->young_count = 0;
     item->found = 0;
+    item->incomplete = false;
     if (references_visit_outside(mrb, item->object, region_bounds.start, region_bounds.end, mark_child, item))
         return;
     traverse(mrb, item->object);
@@ -164,7 +172,7 @@ static bool settle_item(struct remembered *item)
 {
     if (is_to_walk(item)) {
         /* What is stored from here on passes a barrier again. */
-        item->walk = false;
+        item->walk = item->incomplete;
         item->rounds = 0;
         item->walk_at = 2 * item->young_count + LIST_MIN;
     } else {

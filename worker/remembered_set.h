@@ -29,6 +29,7 @@ struct remembered {
     uint32_t found;   /* young objects that it referred to at the last marking */
     uint16_t rounds;  /* collections since the last walk */
     bool large;
+    bool incomplete; /* there was no memory for the list */
     bool walk;
 };
 

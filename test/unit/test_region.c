@@ -252,6 +252,41 @@ static void test_freeze(void **state)
     in_child(freeze);
 }
 
+/* Pages of [address, address + size) that take memory. */
+static size_t resident(const void *address, size_t size)
+{
+    unsigned char pages[1024];
+    size_t count = 0;
+    uintptr_t start = (uintptr_t)address / 4096 * 4096;
+    size_t length = (uintptr_t)address + size - start;
+
+    EXPECT(length <= sizeof pages * 4096 && mincore((void *)start, length, pages) == 0);
+    for (size_t i = 0; i < (length + 4095) / 4096; i++)
+        count += pages[i] & 1;
+    return count;
+}
+
+static void freeze_gives_back_free_blocks(void)
+{
+    const size_t size = 1 << 20;
+    char *before = region_allocate(1000), *block = region_allocate(size), *after = region_allocate(1000);
+
+    memset(before, 'b', 1000);
+    memset(block, 'x', size);
+    memset(after, 'a', 1000);
+    EXPECT(resident(block, size) >= size / 4096);
+    region_free(block);
+    EXPECT(region_freeze() == 0);
+    EXPECT(resident(block, size) <= 3); /* where it begins and ends */
+    EXPECT(before[0] == 'b' && before[999] == 'b' && after[0] == 'a' && after[999] == 'a');
+}
+
+static void test_freeze_gives_back_free_blocks(void **state)
+{
+    (void)state;
+    in_child(freeze_gives_back_free_blocks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_full_region),
         cmocka_unit_test(test_fork_while_loading),
         cmocka_unit_test(test_freeze),
+        cmocka_unit_test(test_freeze_gives_back_free_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
