@@ -210,7 +210,7 @@ static void worker_spent(struct worker *worker)
         worker_step(worker, CHILD_DRAIN, "it has traced its requests");
         return;
     }
-    retire(worker, RECYCLE_REQUESTS);
+    retire(worker, atomic_load(&worker->slot->out_of_memory) > 0 ? RECYCLE_MEMORY_LIMIT : RECYCLE_REQUESTS);
     workers_recycle(worker->generation);
 }
 

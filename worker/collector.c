@@ -98,8 +98,6 @@ static void collect(struct collector *collector, size_t objects, size_t bytes)
 void collector_after_request(struct collector *collector, int64_t now_ns)
 {
     out_of_memory_prepare();
-    if (out_of_memory_count() > 0)
-        atomic_store_explicit(&collector->slot->out_of_memory, out_of_memory_count(), memory_order_relaxed);
     if (collector->mode == GC_AUTOMATIC)
         return;
     collector->quiet_since_ns = now_ns;

@@ -8,6 +8,7 @@
 #include "access_log.h"
 #include "answer.h"
 #include "clock.h"
+#include "out_of_memory.h"
 #include "rack.h"
 #include "title.h"
 #include "vhost.h"
@@ -68,6 +69,8 @@ static void publish_end(struct dispatch *dispatch, const struct request *request
 {
     struct slot *slot = dispatch->slot;
 
+    if (out_of_memory_count() > 0)
+        PUBLISH(out_of_memory, out_of_memory_count());
     dispatch_count(request->client_gone      ? &slot->client_gone
                    : request->error_answered ? &slot->error_answered
                                              : &slot->completed);

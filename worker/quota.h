@@ -1,5 +1,5 @@
 /*
- * How many requests this worker may still take. The supervisor sets the limit in the slot before the fork (and lifts it
+ * How many requests this worker may still take: none once it has run out of memory and another one serves. The supervisor sets the limit in the slot before the fork (and lifts it
  * when nobody could be forked in the worker's place); the worker keeps to it, and tells when it is close.
  */
 #ifndef COWHERD_QUOTA_H
@@ -11,6 +11,7 @@
 
 struct quota {
     const struct slot *slot;
+    const struct scoreboard *board; /* of all workers; NULL: there are no others */
     int channel;
     bool announced; /* ALMOST_DONE is sent */
 };
