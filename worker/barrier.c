@@ -55,6 +55,7 @@ void __wrap_mrb_gc_mark_gv(mrb_state *mrb)
 
     __real_mrb_gc_mark_gv(mrb);
     if (heap != NULL && !last) {
+        heap->before += heap->allocated;
         bound_lists(heap);
         malloc_limit_adapt(heap);
     }

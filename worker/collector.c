@@ -13,6 +13,7 @@
 #define LARGE_OBJECTS 16384
 #define LARGE_BYTES ((size_t)16 << 20)
 #define SIZES_NS CLOCK_NS_PER_S /* the allocator's figures are no older while requests come */
+#define TRIM_FRACTION 16        /* of the young heap: so much is allocated before its memory is looked through again */
 #define COLLECT_IDLE_NS (50 * CLOCK_NS_PER_MS)
 
 void collector_open(struct collector *collector, const struct config_pool *pool, const struct app_set *apps,
@@ -111,6 +112,22 @@ bool collector_wants_quiet(const struct collector *collector)
            any_has_grown(collector, COLLECT_OBJECTS, COLLECT_BYTES);
 }
 
+/* The allocator looks at all that is free: for little it would find little. */
+static void trim(struct collector *collector)
+{
+    size_t allocated = 0, young = 0;
+
+    for (size_t i = 0; i < collector->apps->vm_count; i++) {
+        const struct heap *heap = heap_of(collector->apps->vms[i]->mrb);
+        allocated += heap->before + heap->allocated;
+        young += heap->young_bytes;
+    }
+    if (allocated - collector->trimmed_at < young / TRIM_FRACTION)
+        return;
+    collector->trimmed_at = allocated;
+    allocator_trim();
+}
+
 void collector_quiet(struct collector *collector, int64_t now_ns)
 {
     if (collector->quiet_since_ns == 0)
@@ -119,7 +136,7 @@ void collector_quiet(struct collector *collector, int64_t now_ns)
         collector->quiet_since_ns = 0;
         if (any_has_grown(collector, 0, 0))
             collect(collector, 0, 0);
-        allocator_trim();
+        trim(collector);
         collector_publish_sizes(collector, now_ns);
     } else if (collector_wants_quiet(collector)) {
         collect(collector, COLLECT_OBJECTS, COLLECT_BYTES);

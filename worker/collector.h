@@ -21,6 +21,7 @@ struct collector {
     enum config_gc mode;
     struct slot *slot;
     const struct app_set *apps;
+    size_t trimmed_at;      /* bytes allocated when memory was given back last */
     int64_t sizes_ns;       /* when collector_publish_sizes was called last */
     int64_t quiet_since_ns; /* end of the last request that left something to collect; 0: nothing to collect */
 };

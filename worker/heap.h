@@ -34,6 +34,7 @@ struct heap {
     /* the malloc-bytes trigger */
     size_t allocated;   /* bytes since the last root scan */
     size_t limit;       /* of those, until a collection is asked for */
+    size_t before;      /* bytes until the last root scan */
     size_t unwalked;    /* bytes since all remembered containers were walked, up to the last root scan */
     size_t live_after;  /* young objects after the last collection between requests */
     bool out_of_memory; /* and a backtrace is being made for the exception */
