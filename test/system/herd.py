@@ -17,6 +17,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 import fastcgi
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -25,6 +27,9 @@ PATIENCE = float(os.environ.get("COWHERD_TEST_PATIENCE", "20"))
 
 # What a program holds until it exits is no leak here; the unit tests look for leaks. (Without sanitizers: ignored.)
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+
+# For tests of limits and figures of memory, and of the signals that a sanitizer takes for itself.
+plain_memory = pytest.mark.skipif("asan" in BUILD.parts, reason="a sanitizer has memory and handlers of its own")
 
 PLAIN = re.compile(
     r"(?!(?:yes|no|on|off|true|false|null|y|n)$)(?:[A-Za-z/][A-Za-z0-9_./-]*|\d+(?:ms|s|m|h|d|%|KiB|MiB))$"

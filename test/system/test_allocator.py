@@ -30,7 +30,7 @@ run ->(env) {
 }
 """
 
-pytestmark = pytest.mark.skipif("asan" in herd_module.BUILD.parts, reason="a sanitizer brings a malloc of its own")
+pytestmark = herd_module.plain_memory
 
 
 def find(allocator):

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from herd import WHOAMI, Load, process_alive, wait_until
+from herd import WHOAMI, Load, plain_memory, process_alive, wait_until
 
 FINE = "run ->(env) { [200, {}, ['fine']] }\n"
 
@@ -186,6 +186,7 @@ end
 """
 
 
+@plain_memory
 @pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("limit", ["as", "data"])
 @pytest.mark.parametrize("what", ["'x' * 1_000_000", "'x' * 100"])
@@ -198,6 +199,7 @@ def test_loading_without_end_reaches_its_limit(cowherd, limit, what, frozen):
     assert "%s:2" % path in said
 
 
+@plain_memory
 def test_what_fits_into_the_limit_loads(cowherd):
     cowherd.configure(rlimits={"as": "200MiB", "data": "150MiB"})
     cowherd.app("DATA = (1..50).map { 'x' * 1_000_000 }\n" + FINE, host="bad.test")
@@ -205,6 +207,7 @@ def test_what_fits_into_the_limit_loads(cowherd):
     assert cowherd.request(host="bad.test").text == "fine"
 
 
+@plain_memory
 @pytest.mark.parametrize("path", ["/large", "/small"])
 def test_a_request_without_end_is_a_500_and_its_worker_is_replaced(cowherd, path):
     cowherd.configure(workers=2, rlimits={"as": "100MiB"})

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from herd import BUILD, process_alive
+from herd import plain_memory, process_alive
 
 # Some MiB before the fork. /break?N writes into N preloaded objects, /grow?N keeps N strings of its own.
 APP = """
@@ -26,7 +26,6 @@ run ->(env) {
 """
 
 # A sanitizer's allocator tells nothing, and its shadow is memory, too.
-plain_memory = pytest.mark.skipif(BUILD.name == "asan", reason="figures of the young heap are a sanitizer's here")
 
 PAGE = 4096
 MIB = 1 << 20
@@ -183,6 +182,7 @@ def test_an_unfrozen_pool_has_no_region(cowherd):
     assert "No region" in "".join(svg.itertext())
 
 
+@plain_memory
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
 def test_a_worker_of_another_user_tells_the_same(cowherd):
     cowherd.configure(workers=1, user="nobody")
@@ -221,6 +221,7 @@ def test_the_picture_has_a_cell_for_every_page(herd):
         assert "%s: %d page" % (kind, total) in text
 
 
+@plain_memory
 def test_broken_pages_grow_in_the_picture(herd):
     worker_memory(herd)
     before = cells(heap(herd, "web"))[0]
@@ -231,6 +232,7 @@ def test_broken_pages_grow_in_the_picture(herd):
     assert after["shared"] < before["shared"]
 
 
+@plain_memory
 def test_drawing_breaks_no_page(herd):
     before = worker_memory(herd)
     for _ in range(5):

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 import fastcgi
-from herd import WHOAMI, Load, process_alive, session_processes, wait_until
+from herd import WHOAMI, Load, plain_memory, process_alive, session_processes, wait_until
 
 GROWING = """
 $kept = []
@@ -235,6 +235,7 @@ def test_symbols_don_t_matter_when_the_rule_is_off(cowherd):
 # -- the pool's budget
 
 
+@plain_memory
 def test_the_largest_goes_when_the_pool_takes_more_than_its_budget(cowherd):
     cowherd.configure(workers=2, memory="60MiB")
     cowherd.app(HOARDING)

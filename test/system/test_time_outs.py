@@ -6,7 +6,7 @@ import signal
 import pytest
 
 import fastcgi
-from herd import Load
+from herd import Load, plain_memory
 
 APP = """
 class Reluctant
@@ -128,6 +128,7 @@ def test_healthy_requests_are_answered_all_the_while(herd):
     assert len(load.refused) <= 1
 
 
+@plain_memory
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
 def test_a_crash_is_answered_500_with_the_ruby_code_in_the_log(herd, number):
     herd.configure(workers=1, timeouts={"request": "20s", "hard": "30s"})
@@ -146,6 +147,7 @@ def test_a_crash_is_answered_500_with_the_ruby_code_in_the_log(herd, number):
     herd.wait_until(lambda: books_balance(herd, error_answered=1, lost=0))
 
 
+@plain_memory
 def test_an_overflow_of_the_c_stack_is_answered(herd):
     herd.configure(workers=1, timeouts={"request": "20s", "hard": "30s"})
     herd.deaths_expected = True
