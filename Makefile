@@ -32,6 +32,7 @@ BASE := \
 	daemon/base/log \
 	daemon/base/mapping \
 	daemon/base/memory_meter \
+	daemon/base/oom_score \
 	daemon/base/scoreboard \
 	daemon/base/strbuf \
 	daemon/base/xalloc
@@ -81,6 +82,7 @@ DAEMON := \
 	daemon/recycling \
 	daemon/request_command \
 	daemon/request_exchange \
+	daemon/root_users \
 	daemon/sampler \
 	daemon/shared_library \
 	daemon/spawn_mold \
@@ -102,6 +104,7 @@ WORKER := \
 	worker/barrier \
 	worker/barrier_repairs \
 	worker/block_owners \
+	worker/chroot \
 	worker/collector \
 	worker/connection \
 	worker/crash \
@@ -304,6 +307,7 @@ $(eval $(call unit_test,allow,worker/allow $(CORE)))
 $(eval $(call unit_test,app,worker/app $(RACK),mruby))
 $(eval $(call unit_test,answer,worker/answer $(CORE)))
 $(eval $(call unit_test,channel,base/channel $(CORE)))
+$(eval $(call unit_test,chroot,worker/chroot $(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,emergency_answer,base/emergency_answer base/fcgi_record $(CORE)))

@@ -55,6 +55,7 @@ static void free_pool(struct config_pool *pool)
         free_app(&pool->apps[i]);
     free(pool->apps);
     free(pool->allocator_place);
+    free(pool->place);
     free(pool->name);
 }
 

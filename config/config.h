@@ -115,16 +115,19 @@ struct config_app {
 
 struct config_pool {
     char *name;
+    char *place; /* "file:line:column" for a message */
     struct config_listen *listen;
     size_t listen_count;
     struct config_socket socket;
-    char *user;   /* NULL: unchanged */
-    char *group;  /* NULL: the user's primary group, unchanged without user */
-    mode_t umask; /* default 0022 */
-    int nice;     /* default 0 */
+    char *user;        /* NULL: unchanged */
+    char *group;       /* NULL: the user's primary group, unchanged without user */
+    mode_t umask;      /* default 0022 */
+    int nice;          /* default 0 */
+    int oom_score_adj; /* default 100 */
     struct config_rlimit *rlimits;
     size_t rlimit_count;
-    char *chroot; /* NULL: none */
+    char *chroot;      /* NULL: none; else the directory that holds what the pool loads */
+    bool no_new_privs; /* default true */
     struct config_workers workers;
     struct config_strings preload; /* absolute files */
     struct config_pairs env;

@@ -233,6 +233,41 @@ static void note_allocator(struct config_pool *pool, const struct node *pool_nod
         pool->allocator_place = place_text(node->place);
 }
 
+static bool is_below(const char *path, const char *directory)
+{
+    size_t length = strlen(directory);
+    while (length > 0 && directory[length - 1] == '/')
+        length--;
+    return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* What is loaded, as the workers see it, has no other root. */
+static void check_chroot(struct binder *binder, const struct config_pool *pool, const struct node *pool_node)
+{
+    struct node *node = node_find(pool_node, "chroot");
+    const char *outside = NULL;
+    if (!usable(node) || pool->chroot == NULL)
+        return;
+    for (size_t i = 0; i < pool->preload.count && outside == NULL; i++)
+        if (!is_below(pool->preload.items[i], pool->chroot))
+            outside = pool->preload.items[i];
+    for (size_t i = 0; i < pool->app_count && outside == NULL; i++) {
+        const struct config_app *app = &pool->apps[i];
+        const char *paths[] = { app->root, app->rack, app->store.file };
+        for (size_t j = 0; j < sizeof paths / sizeof *paths && outside == NULL; j++)
+            if (paths[j] != NULL && !is_below(paths[j], pool->chroot))
+                outside = paths[j];
+        for (size_t j = 0; j < app->hook_count && outside == NULL; j++)
+            if (app->hooks[j].file != NULL && !is_below(app->hooks[j].file, pool->chroot))
+                outside = app->hooks[j].file;
+    }
+    if (outside != NULL)
+        diagnostics_error(binder->diagnostics, node->place,
+                          "pools.%s.chroot: expected a directory that holds all that the pool loads, got \"%s\", which "
+                          "%s is not in",
+                          pool->name, node->text, outside);
+}
+
 static void claim_own(struct binder *binder, struct claims *claims, const char *key, const char *address,
                       const struct node *node, const struct node *root)
 {
@@ -255,7 +290,9 @@ void config_check(struct binder *binder, const struct node *main_root, struct co
         check_workers(binder, &config->pools[i], node);
         check_listeners(binder, &claims, &config->pools[i], node);
         check_apps(binder, &config->pools[i], node);
+        check_chroot(binder, &config->pools[i], node);
         note_allocator(&config->pools[i], node);
+        config->pools[i].place = place_text(binder->origins[i].key->place);
     }
     free(claims.items);
 }

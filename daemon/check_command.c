@@ -11,6 +11,7 @@
 #include "allocator_library.h"
 #include "config.h"
 #include "load_config.h"
+#include "root_users.h"
 #include "spawn_mold.h"
 
 static unsigned check_user(const char *pool, const char *key, const char *name)
@@ -79,6 +80,10 @@ int check_command(const char *config_path, bool print)
     for (size_t i = 0; i < config->pool_count; i++)
         if (check_names(&config->pools[i]) > 0)
             result = 2;
+    struct strbuf root_users = { 0 };
+    if (root_users_unasked(config, &root_users))
+        fprintf(stderr, "%s\n", root_users.data);
+    strbuf_free(&root_users);
     if (print) {
         struct strbuf text = { 0 };
         config_print(config, &text);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -323,13 +324,19 @@ static void deadline_expired(void *data)
     client->late(client);
 }
 
-static bool may_command(int fd)
+/* NULL: it may; else why not. The mode of the socket file says the same, unless somebody has changed it. */
+static const char *why_refused(const struct control *control, int fd, char *text, size_t size)
 {
     struct ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        return false;
-    return peer.uid == 0 || peer.uid == geteuid();
+    socklen_t length = sizeof peer;
+    if (control->client_count >= CLIENTS_MAX)
+        return "too many are connected";
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+        return "nobody knows who it is";
+    if (peer.uid == 0 || peer.uid == geteuid())
+        return NULL;
+    snprintf(text, size, "process %ld is user %lu's, who may not command", (long)peer.pid, (unsigned long)peer.uid);
+    return text;
 }
 
 static void watch(void *data)
@@ -358,9 +365,10 @@ static void control_ready(void *data, uint32_t events)
         accept_failed(control);
         return;
     }
-    if (control->client_count >= CLIENTS_MAX || !may_command(fd)) {
-        log_warnx("control: a client is refused: %s",
-                  control->client_count >= CLIENTS_MAX ? "too many are connected" : "it is of another user");
+    char text[100];
+    const char *refused = why_refused(control, fd, text, sizeof text);
+    if (refused) {
+        log_warnx("control: a client is refused: %s", refused);
         close(fd);
         return;
     }

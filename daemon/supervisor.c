@@ -19,10 +19,14 @@
 #include "load_config.h"
 #include "log.h"
 #include "logs.h"
+#include "oom_score.h"
 #include "orphans.h"
 #include "pid_file.h"
+#include "root_users.h"
 #include "workers.h"
 #include "xalloc.h"
+
+#define OWN_OOM_SCORE (-500)
 
 struct pool *supervisor_pool(const struct supervisor *supervisor, const char *name)
 {
@@ -143,6 +147,7 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
         return;
     }
     struct config_report report = { 0 };
+    struct strbuf root_users = { 0 };
     struct config *config = config_load(supervisor->config_path, &report);
     for (size_t i = 0; i < report.warnings.count; i++)
         log_warnx("%s", report.warnings.items[i]);
@@ -151,6 +156,11 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
         log_warnx("reload: the configuration can't be used, the old one stays in force:\n%s", errors);
         ticket_settle(ticket, false, "the configuration can't be used, the old one stays in force:\n%s", errors);
         free(errors);
+    } else if (root_users_unasked(config, &root_users)) {
+        log_warnx("reload: the configuration can't be used, the old one stays in force:\n%s", root_users.data);
+        ticket_settle(ticket, false, "the configuration can't be used, the old one stays in force:\n%s",
+                      root_users.data);
+        config_release(config);
     } else if (name && !config_pool_find(config, name)) {
         ticket_settle(ticket, false, "there is no pool \"%s\" in %s", name, supervisor->config_path);
         config_release(config);
@@ -163,6 +173,7 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
         reload_all(supervisor, config, ticket);
         ticket_settle(ticket, true, "%s", "");
     }
+    strbuf_free(&root_users);
     config_report_free(&report);
 }
 
@@ -382,6 +393,13 @@ static void run(struct supervisor *supervisor)
     free(supervisor->pools);
 }
 
+/* It is small, and all others depend on it: the last to be ended for memory. The pools have a setting of their own. */
+static void protect_from_memory_shortage(void)
+{
+    if (oom_score_get() > OWN_OOM_SCORE)
+        oom_score_set(OWN_OOM_SCORE);
+}
+
 int supervisor_run(const char *config_path)
 {
     struct supervisor supervisor = { .started_ns = clock_monotonic_ns() };
@@ -390,9 +408,16 @@ int supervisor_run(const char *config_path)
 
     keep_standard_descriptors();
     raise_descriptor_limit(&supervisor);
+    protect_from_memory_shortage();
     supervisor.config = load_config(config_path, true);
     if (!supervisor.config)
         return 2;
+    if (root_users_unasked(supervisor.config, &error)) {
+        fprintf(stderr, "%s\n", error.data);
+        strbuf_free(&error);
+        config_release(supervisor.config);
+        return 2;
+    }
     supervisor.config_path = xstrdup(supervisor.config->path);
     if (logs_open(&supervisor.config->log, &error) < 0) {
         fprintf(stderr, "cowherd: %s\n", error.data);

@@ -12,6 +12,7 @@
 
 #include "allocator.h"
 #include "app.h"
+#include "chroot.h"
 #include "config.h"
 #include "log.h"
 #include "mold.h"
@@ -138,6 +139,7 @@ int main(int argc, char **argv, char **environment)
     if (arguments.check)
         return check(config);
     log_set_level(config->log.level);
+    chroot_rename_paths(&config->pools[0]);
     if (arguments.listener_count != config->pools[0].listen_count)
         fatalx("%zu listening sockets were inherited, the configuration names %zu", arguments.listener_count,
                config->pools[0].listen_count);

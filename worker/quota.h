@@ -1,6 +1,7 @@
 /*
- * How many requests this worker may still take: none once it has run out of memory and another one serves. The supervisor sets the limit in the slot before the fork (and lifts it
- * when nobody could be forked in the worker's place); the worker keeps to it, and tells when it is close.
+ * How many requests this worker may still take: none once it has run out of memory and another one serves. The
+ * supervisor sets the limit in the slot before the fork (and lifts it when nobody could be forked in the worker's
+ * place); the worker keeps to it, and tells when it is close.
  */
 #ifndef COWHERD_QUOTA_H
 #define COWHERD_QUOTA_H

@@ -23,6 +23,8 @@ pools:
 POOL = """\
   {name}: {{listen: {directory}/{name}.sock, {settings}, apps: [{{root: {directory}/{app}, rack: config.ru}}]}}
 """
+if os.geteuid() == 0:
+    POOL = POOL.replace("{{listen", "{{user: root, listen")
 
 
 class Cowherd:

@@ -30,6 +30,8 @@ ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") 
 
 # For tests of limits and figures of memory, and of the signals that a sanitizer takes for itself.
 plain_memory = pytest.mark.skipif("asan" in BUILD.parts, reason="a sanitizer has memory and handlers of its own")
+# Whom the apps run as, which root has to say.
+AS_ROOT = {"user": "root"} if os.geteuid() == 0 else {}
 
 PLAIN = re.compile(
     r"(?!(?:yes|no|on|off|true|false|null|y|n)$)(?:[A-Za-z/][A-Za-z0-9_./-]*|\d+(?:ms|s|m|h|d|%|KiB|MiB))$"
@@ -181,7 +183,7 @@ class Herd:
 
     def configure(self, pool="web", **settings):
         """Adds to the settings of a pool."""
-        self.pools.setdefault(pool, {"listen": self.directory / (pool + ".sock"), "workers": 2, "apps": []})
+        self.pools.setdefault(pool, {"listen": self.directory / (pool + ".sock"), **AS_ROOT, "workers": 2, "apps": []})
         self.pools[pool].update(settings)
         return self
 

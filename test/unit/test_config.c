@@ -71,6 +71,8 @@ static void has_the_defaults_of_the_contract(void **state)
     assert_null(pool->group);
     assert_int_equal(pool->umask, 0022);
     assert_int_equal(pool->nice, 0);
+    assert_int_equal(pool->oom_score_adj, 100);
+    assert_true(pool->no_new_privs);
     assert_int_equal(pool->rlimit_count, 0);
     assert_null(pool->chroot);
     assert_int_equal(pool->workers.min, 2);
@@ -134,8 +136,10 @@ static const char everything[] =
     "    group: adm\n"
     "    umask: 027\n"
     "    nice: -5\n"
+    "    oom_score_adj: -7\n"
+    "    no_new_privs: false\n"
     "    rlimits: {nofile: 4096, core: unlimited, as: 1GiB}\n"
-    "    chroot: jail\n"
+    "    chroot: /\n"
     "    workers: {min: 1, max: 8, spare: 3, idle: 1m}\n"
     "    preload: [lib.rb, /usr/lib/b.rb]\n"
     "    env: {TZ: Asia/Tokyo, DEBUG: 0, EMPTY: , YES: yes}\n"
@@ -186,12 +190,14 @@ static void reads_every_setting(void **state)
     assert_string_equal(pool->group, "adm");
     assert_int_equal(pool->umask, 027);
     assert_int_equal(pool->nice, -5);
+    assert_int_equal(pool->oom_score_adj, -7);
+    assert_false(pool->no_new_privs);
     assert_int_equal(pool->rlimit_count, 3);
     assert_string_equal(pool->rlimits[0].name, "nofile");
     assert_int_equal(pool->rlimits[0].value, 4096);
     assert_int_equal(pool->rlimits[1].value, -1);
     assert_int_equal(pool->rlimits[2].value, 1 << 30);
-    assert_string_equal(pool->chroot, "/etc/cowherd/jail");
+    assert_string_equal(pool->chroot, "/");
     assert_int_equal(pool->workers.min, 1);
     assert_int_equal(pool->workers.max, 8);
     assert_int_equal(pool->workers.spare, 3);

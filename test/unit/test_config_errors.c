@@ -108,9 +108,8 @@ static void says_what_is_not_yet_effective(void **state)
     assert_null(config); /* hooks belong to an app */
     assert_int_equal(report.errors.count, 1);
     assert_string_equal(report.errors.items[0], "test.yml:10:5: pools.web: unknown key \"hooks\"");
-    assert_int_equal(report.warnings.count, 2);
+    assert_int_equal(report.warnings.count, 1);
     assert_string_equal(report.warnings.items[0], "test.yml:6:17: pools.web.restart.interval: not yet effective");
-    assert_string_equal(report.warnings.items[1], "test.yml:8:13: pools.web.chroot: not yet effective");
     config_report_free(&report);
 }
 
