@@ -121,6 +121,7 @@ WORKER := \
 	worker/main \
 	worker/malloc_limit \
 	worker/mold \
+	worker/orphaned \
 	worker/out_of_memory \
 	worker/params \
 	worker/privileges \

@@ -20,6 +20,7 @@ struct loop {
     int batch_count;
 
     /* A binary heap from index 1, the earliest first; a timer knows its position (0: not in it). */
+    int64_t awake_ns; /* when it last looked at the clock */
     struct loop_timer **heap;
     size_t timers;
     size_t capacity;
@@ -158,12 +159,32 @@ bool loop_timer_is_set(const struct loop_timer *timer)
     return timer->position != 0;
 }
 
+/*
+ * A process that was stopped, or got no processor, wakes up long after its next timer. What others have done in time is
+ * still to be read then: no deadline counts the time in which this process stood still. (When within the turn that
+ * began can't be known: the whole of it.)
+ */
+static void forget_standstill(struct loop *loop, int64_t now_ns)
+{
+    int64_t expected_ns = loop->timers > 0 ? loop->heap[1]->deadline_ns : now_ns;
+
+    if (expected_ns < loop->awake_ns)
+        expected_ns = loop->awake_ns;
+    if (loop->awake_ns > 0 && now_ns - expected_ns > LOOP_STANDSTILL_NS)
+        for (size_t i = 1; i <= loop->timers; i++)
+            loop->heap[i]->deadline_ns += now_ns - loop->awake_ns;
+    loop->awake_ns = now_ns;
+}
+
 static void fetch(struct loop *loop)
 {
     int64_t deadline_ns = loop->timers > 0 ? loop->heap[1]->deadline_ns : 0;
     int timeout_ms = clock_poll_timeout_ms(deadline_ns, clock_monotonic_ns());
     int count = epoll_wait(loop->epoll_fd, loop->batch, BATCH_SIZE, timeout_ms);
+    int error = errno;
 
+    forget_standstill(loop, clock_monotonic_ns());
+    errno = error;
     if (count == -1 && errno != EINTR)
         fatal("epoll_wait");
     loop->batch_next = 0;
@@ -188,6 +209,7 @@ static void dispatch_timers(struct loop *loop)
     int64_t now_ns = clock_monotonic_ns();
     uint64_t newest = loop->sequence;
 
+    forget_standstill(loop, now_ns);
     while (loop->timers > 0 && !loop->stopped) {
         struct loop_timer *timer = loop->heap[1];
 
@@ -202,6 +224,7 @@ static void dispatch_timers(struct loop *loop)
 void loop_run(struct loop *loop)
 {
     loop->stopped = false;
+    loop->awake_ns = clock_monotonic_ns();
     while (!loop->stopped) {
         fetch(loop);
         dispatch_sources(loop);

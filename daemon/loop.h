@@ -14,6 +14,13 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
+/*
+ * Timers count the time in which the loop gets its turns: when it comes back later than this (the process was stopped,
+ * the machine stood still), all that are set move on by as long as it was away, so that descriptors are read before a
+ * deadline is found to be over.
+ */
+#define LOOP_STANDSTILL_NS (500 * INT64_C(1000000))
+
 struct loop;
 
 struct loop_source {

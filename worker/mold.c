@@ -23,6 +23,7 @@
 #include "heap.h"
 #include "load_guard.h"
 #include "log.h"
+#include "orphaned.h"
 #include "outer_environment.h"
 #include "privileges.h"
 #include "region.h"
@@ -233,6 +234,7 @@ static void become_worker(struct mold *mold, uint32_t slot_index, bool traced, i
         .listener_count = pool->listen_count,
         .traced = traced,
     };
+    orphaned_prepare(channel, options->listeners, pool->listen_count, server.slot, pool);
     if (traced)
         traced_worker_run(&server);
     else

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -340,6 +341,54 @@ static void a_timer_is_not_early_and_hardly_late(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+struct slumber {
+    struct loop_timer alarm, deadline;
+    struct peer *peer;
+    int calls_at_deadline;
+    int64_t asleep_ns, awake_ns, expired_ns;
+};
+
+/* Stands still for longer than the other timer has, while that one's event comes in. */
+static void sleep_over_the_deadline(void *data)
+{
+    struct slumber *slumber = data;
+    const struct timespec long_time = { .tv_sec = 1, .tv_nsec = 400 * MS };
+
+    assert_int_equal(write(slumber->peer->other, "x", 1), 1);
+    slumber->asleep_ns = clock_monotonic_ns();
+    nanosleep(&long_time, NULL);
+    slumber->awake_ns = clock_monotonic_ns();
+}
+
+static void note_deadline(void *data)
+{
+    struct slumber *slumber = data;
+
+    slumber->calls_at_deadline = slumber->peer->calls;
+    slumber->expired_ns = clock_monotonic_ns();
+    loop_stop(loop);
+}
+
+/* The time in which nobody looked is nobody's fault. */
+static void a_deadline_does_not_count_a_standstill(void **state)
+{
+    (void)state;
+    struct slumber slumber = { .peer = new_peer(),
+                               .alarm = { .expired = sleep_over_the_deadline, .data = &slumber },
+                               .deadline = { .expired = note_deadline, .data = &slumber } };
+    int64_t start_ns = clock_monotonic_ns(), deadline_ns = start_ns + 600 * MS;
+
+    stops = false;
+    assert_int_equal(loop_add(loop, &slumber.peer->source, EPOLLIN), 0);
+    loop_timer_set(loop, &slumber.alarm, start_ns + 10 * MS);
+    loop_timer_set(loop, &slumber.deadline, deadline_ns);
+    loop_run(loop);
+    assert_int_equal(slumber.calls_at_deadline, 1);
+    assert_true(slumber.expired_ns - slumber.awake_ns >= deadline_ns - slumber.asleep_ns);
+    free_peer(slumber.peer);
+    stops = true;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +401,7 @@ int main(void)
         TEST(a_timer_can_be_set_anew_and_cleared),
         TEST(a_late_timer_starves_nobody),
         TEST(a_timer_is_not_early_and_hardly_late),
+        TEST(a_deadline_does_not_count_a_standstill),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
