@@ -62,9 +62,11 @@ DAEMON := \
 	daemon/generation \
 	daemon/heap_command \
 	daemon/heap_svg \
+	daemon/inherited \
 	daemon/inquiry \
 	daemon/late_answer \
 	daemon/lifecycle \
+	daemon/listen_queue \
 	daemon/listener \
 	daemon/load_config \
 	daemon/logs \
@@ -87,6 +89,7 @@ DAEMON := \
 	daemon/shared_library \
 	daemon/spawn_mold \
 	daemon/status \
+	daemon/succession \
 	daemon/supervisor \
 	daemon/ticket \
 	daemon/time_outs \
@@ -319,8 +322,10 @@ $(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
 $(eval $(call unit_test,heap_map,base/heap_map $(CORE)))
 $(eval $(call unit_test,heap_svg,daemon/heap_svg base/heap_map $(CORE)))
+$(eval $(call unit_test,inherited,daemon/inherited $(CORE)))
 $(eval $(call unit_test,json,base/json $(CORE)))
 $(eval $(call unit_test,lifecycle,daemon/lifecycle))
+$(eval $(call unit_test,listen_queue,daemon/listen_queue))
 $(eval $(call unit_test,log,$(CORE)))
 $(eval $(call unit_test,loop,daemon/loop $(CORE)))
 $(eval $(call unit_test,mapping,base/mapping))

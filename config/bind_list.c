@@ -71,8 +71,6 @@ static void bind_listen(struct binder *binder, struct node **items, size_t count
             bind_problem(binder, node, problem);
             continue;
         }
-        if (listen->type == LISTEN_SYSTEMD || listen->type == LISTEN_STARTER)
-            bind_warning(binder, node, "not yet effective: %s", listen->address);
         pool->listen_count++;
     }
 }

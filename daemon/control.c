@@ -391,7 +391,7 @@ struct control *control_open(struct supervisor *supervisor, const char *path, st
     const struct config_listen where = { .type = LISTEN_UNIX, .address = address };
     const struct config_socket settings = { .mode = 0600, .backlog = CLIENTS_MAX };
     control->supervisor = supervisor;
-    control->listener = listener_acquire(&control->set, &where, &settings, error);
+    control->listener = listener_acquire(&control->set, &where, 0, &settings, error);
     free(address);
     if (!control->listener) {
         free(control);

@@ -1,15 +1,12 @@
 #include "listener.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <linux/sock_diag.h>
-#include <linux/unix_diag.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,10 +17,20 @@
 #include "log.h"
 #include "xalloc.h"
 
-static struct listener *find(const struct listener_set *set, const char *address)
+/* Whether the listener's socket file is (still) the one that it made. */
+static bool has_its_file(const struct listener *listener)
+{
+    struct stat status;
+    return lstat(listener->address, &status) == 0 && status.st_dev == listener->device &&
+           status.st_ino == listener->inode;
+}
+
+/* The one that clients reach there: a listener whose file was removed or replaced is none. `fd` -1: whatever it is. */
+static struct listener *find(const struct listener_set *set, const char *address, int fd)
 {
     for (struct listener *listener = set->first; listener; listener = listener->next)
-        if (strcmp(listener->address, address) == 0)
+        if (strcmp(listener->address, address) == 0 && (fd < 0 || listener->fd == fd) &&
+            (!listener->bound_file || has_its_file(listener)))
             return listener;
     return NULL;
 }
@@ -66,26 +73,37 @@ static int clear_stale_socket(const char *path, const struct sockaddr_un *addres
     return 0;
 }
 
-static int apply_ownership(const char *path, const struct config_socket *settings, struct strbuf *error)
+/* The ids of the accounts that the settings name; (uid_t)-1 and (gid_t)-1 leave what is. */
+static int find_accounts(const char *path, const struct config_socket *settings, uid_t *owner, gid_t *group,
+                         struct strbuf *error)
 {
-    uid_t owner = (uid_t)-1;
-    gid_t group = (gid_t)-1;
+    *owner = (uid_t)-1;
+    *group = (gid_t)-1;
     if (settings->owner) {
-        struct passwd *entry = getpwnam(settings->owner);
+        const struct passwd *entry = getpwnam(settings->owner);
         if (!entry) {
             strbuf_printf(error, "%s: socket.owner: there is no user \"%s\"", path, settings->owner);
             return -1;
         }
-        owner = entry->pw_uid;
+        *owner = entry->pw_uid;
     }
     if (settings->group) {
-        struct group *entry = getgrnam(settings->group);
+        const struct group *entry = getgrnam(settings->group);
         if (!entry) {
             strbuf_printf(error, "%s: socket.group: there is no group \"%s\"", path, settings->group);
             return -1;
         }
-        group = entry->gr_gid;
+        *group = entry->gr_gid;
     }
+    return 0;
+}
+
+static int apply_ownership(const char *path, const struct config_socket *settings, struct strbuf *error)
+{
+    uid_t owner;
+    gid_t group;
+    if (find_accounts(path, settings, &owner, &group, error) < 0)
+        return -1;
     if ((settings->owner || settings->group) && chown(path, owner, group) < 0) {
         strbuf_printf(error, "%s: can't change the socket's owner: %s", path, strerror(errno));
         return -1;
@@ -156,11 +174,72 @@ static int open_tcp(const struct config_listen *listen, struct strbuf *error)
     freeaddrinfo(found);
     return fd;
 failed:
-    strbuf_printf(error, "%s: can't bind the socket: %s", listen->address, strerror(errno));
+    if (errno == EADDRINUSE)
+        strbuf_printf(error, "%s: another process is listening there; stop it first", listen->address);
+    else
+        strbuf_printf(error, "%s: can't bind the socket: %s", listen->address, strerror(errno));
     if (fd >= 0)
         close(fd);
     freeaddrinfo(found);
     return -1;
+}
+
+/* The address of a socket as it stands in a configuration. free(3). */
+static char *address_text(const struct sockaddr_storage *address, socklen_t size)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &ipv4->sin_addr, text, sizeof text);
+        return xasprintf("%s:%u", text, ntohs(ipv4->sin_port));
+    }
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)address;
+        inet_ntop(AF_INET6, &ipv6->sin6_addr, text, sizeof text);
+        return xasprintf("[%s]:%u", text, ntohs(ipv6->sin6_port));
+    }
+    const struct sockaddr_un *path = (const struct sockaddr_un *)address;
+    size_t start = offsetof(struct sockaddr_un, sun_path);
+    size_t length = size > start ? strnlen(path->sun_path, size - start) : 0;
+    /* An abstract name begins with a zero byte; it is written as ss(8) does. */
+    if (length == 0 && size > start + 1)
+        return xasprintf("@%.*s", (int)(size - start - 1), path->sun_path + 1);
+    return xstrndup(path->sun_path, length);
+}
+
+static bool is_loopback(const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+    if (address->ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
+    return true;
+}
+
+static struct listener *open_inherited(const struct config_listen *listen_on, const struct config_socket *settings,
+                                       const struct inherited_socket *given, struct strbuf *error)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof address;
+    if (inherited_check(given, listen_on->address, error) < 0)
+        return NULL;
+    if (getsockname(given->fd, (struct sockaddr *)&address, &size) < 0) {
+        strbuf_printf(error, "%s: %s", listen_on->address, strerror(errno));
+        return NULL;
+    }
+    char *bound = address_text(&address, size);
+    if (!is_loopback(&address) && settings->allow.count == 0) {
+        strbuf_printf(error, "%s: other machines can reach %s: socket.allow has to say which of them may",
+                      listen_on->address, bound);
+        free(bound);
+        return NULL;
+    }
+    struct listener *listener = xcalloc(1, sizeof *listener);
+    listener->address = xstrdup(listen_on->address);
+    listener->type = listen_on->type;
+    listener->inherited = bound;
+    listener->fd = given->fd;
+    return listener;
 }
 
 static struct listener *listener_open(const struct config_listen *listen_on, const struct config_socket *settings,
@@ -172,12 +251,7 @@ static struct listener *listener_open(const struct config_listen *listen_on, con
     switch (listen_on->type) {
     case LISTEN_UNIX: listener->fd = open_unix(listener, settings, error); break;
     case LISTEN_TCP: listener->fd = open_tcp(listen_on, error); break;
-    case LISTEN_SYSTEMD:
-    case LISTEN_STARTER:
-        strbuf_printf(error, "%s: inherited sockets are not yet effective; name a path or host:port",
-                      listen_on->address);
-        listener->fd = -1;
-        break;
+    default: listener->fd = -1; break; /* inherited, not opened */
     }
     listener->backlog = settings->backlog;
     if (listener->fd >= 0 && listen(listener->fd, settings->backlog) < 0) {
@@ -195,17 +269,44 @@ static struct listener *listener_open(const struct config_listen *listen_on, con
     return listener;
 }
 
-struct listener *listener_acquire(struct listener_set *set, const struct config_listen *listen_on,
+size_t listener_count(const struct listener_set *set, const struct config_listen *listen_on)
+{
+    size_t count = 0;
+    if (listen_on->type == LISTEN_SYSTEMD || listen_on->type == LISTEN_STARTER) {
+        const struct inherited_socket *given = NULL;
+        while ((given = inherited_find(&set->inherited, listen_on, given)))
+            count++;
+    }
+    return count > 0 ? count : 1;
+}
+
+static const struct inherited_socket *find_given(const struct listener_set *set, const struct config_listen *listen_on,
+                                                 size_t nth, struct strbuf *error)
+{
+    const struct inherited_socket *given = NULL;
+    for (size_t i = 0; i <= nth; i++)
+        given = inherited_find(&set->inherited, listen_on, given);
+    if (!given)
+        inherited_explain(&set->inherited, listen_on, error);
+    return given;
+}
+
+struct listener *listener_acquire(struct listener_set *set, const struct config_listen *listen_on, size_t nth,
                                   const struct config_socket *settings, struct strbuf *error)
 {
-    struct listener *listener = find(set, listen_on->address);
+    bool inherited = listen_on->type == LISTEN_SYSTEMD || listen_on->type == LISTEN_STARTER;
+    const struct inherited_socket *given = inherited ? find_given(set, listen_on, nth, error) : NULL;
+    if (inherited && !given)
+        return NULL;
+    struct listener *listener = find(set, listen_on->address, given ? given->fd : -1);
     if (listener) {
-        if (listener->bound_file && apply_ownership(listener->address, settings, error) < 0)
+        uid_t owner;
+        gid_t group;
+        if (listener->bound_file && find_accounts(listener->address, settings, &owner, &group, error) < 0)
             return NULL;
-        if (listener->backlog != settings->backlog && listen(listener->fd, settings->backlog) == 0)
-            listener->backlog = settings->backlog;
     } else {
-        listener = listener_open(listen_on, settings, error);
+        listener =
+            given ? open_inherited(listen_on, settings, given, error) : listener_open(listen_on, settings, error);
         if (!listener)
             return NULL;
         listener->next = set->first;
@@ -216,15 +317,26 @@ struct listener *listener_acquire(struct listener_set *set, const struct config_
     return listener;
 }
 
+void listener_settle(struct listener *listener, const struct config_socket *settings)
+{
+    struct strbuf error = { 0 };
+    if (listener->inherited)
+        return;
+    if (listener->bound_file && has_its_file(listener) && apply_ownership(listener->address, settings, &error) < 0)
+        log_warnx("%s", error.data);
+    if (listener->backlog != settings->backlog && listen(listener->fd, settings->backlog) == 0)
+        listener->backlog = settings->backlog;
+    strbuf_free(&error);
+}
+
 /* Removes the socket file, unless another one has taken its place. */
 static void remove_file(struct listener *listener)
 {
-    struct stat status;
     if (!listener->bound_file)
         return;
+    bool there = has_its_file(listener);
     listener->bound_file = false;
-    if (lstat(listener->address, &status) == 0 && status.st_dev == listener->device &&
-        status.st_ino == listener->inode && unlink(listener->address) < 0)
+    if (there && unlink(listener->address) < 0)
         log_warn("can't remove the socket %s", listener->address);
 }
 
@@ -248,69 +360,30 @@ void listener_release(struct listener_set *set, struct listener *listener)
     while (*link != listener)
         link = &(*link)->next;
     *link = listener->next;
-    close(listener->fd);
+    if (!listener->inherited)
+        close(listener->fd);
+    free(listener->inherited);
     free(listener->address);
     free(listener);
 }
 
-/* sock_diag(7): the receive queue of a listening unix socket is its accept queue. */
-static int unix_queue(int fd, int64_t *waiting, int64_t *bound)
+void listener_warn_unused(const struct listener_set *set)
 {
-    struct stat status;
-    if (fstat(fd, &status) < 0)
-        return -1;
-    int diag = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (diag < 0)
-        return -1;
-    struct {
-        struct nlmsghdr header;
-        struct unix_diag_req request;
-    } query = {
-        .header = { .nlmsg_len = sizeof query, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST },
-        .request = { .sdiag_family = AF_UNIX,
-                     .udiag_states = UINT32_MAX,
-                     .udiag_ino = (uint32_t)status.st_ino,
-                     .udiag_cookie = { UINT32_MAX, UINT32_MAX },
-                     .udiag_show = UDIAG_SHOW_RQLEN },
-    };
-    _Alignas(struct nlmsghdr) char answer[4096];
-    int result = -1;
-    ssize_t got = -1;
-    if (send(diag, &query, sizeof query, 0) == (ssize_t)sizeof query)
-        got = recv(diag, answer, sizeof answer, MSG_DONTWAIT);
-    struct nlmsghdr *header = (struct nlmsghdr *)answer;
-    if (got > 0 && NLMSG_OK(header, (unsigned)got) && header->nlmsg_type == SOCK_DIAG_BY_FAMILY) {
-        struct unix_diag_msg *message = NLMSG_DATA(header);
-        struct rtattr *attribute = (struct rtattr *)(message + 1);
-        int left = (int)header->nlmsg_len - (int)NLMSG_LENGTH(sizeof *message);
-        for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
-            if (attribute->rta_type != UNIX_DIAG_RQLEN)
-                continue;
-            struct unix_diag_rqlen *queue = RTA_DATA(attribute);
-            *waiting = queue->udiag_rqueue;
-            *bound = queue->udiag_wqueue;
-            result = 0;
-        }
+    for (size_t i = 0; i < set->inherited.count; i++) {
+        const struct inherited_socket *given = &set->inherited.items[i];
+        const struct listener *listener = set->first;
+        while (listener && listener->fd != given->fd)
+            listener = listener->next;
+        if (!listener)
+            log_warnx("no pool listens on %s:%s, which was handed over",
+                      given->type == LISTEN_SYSTEMD ? "systemd" : "starter", given->name);
     }
-    close(diag);
-    return result;
 }
 
-void listener_queue(const struct listener *listener, int64_t *waiting, int64_t *bound)
+struct listen_queue listener_queue(struct listener *listener)
 {
-    *waiting = *bound = -1;
-    if (listener->type == LISTEN_UNIX) {
-        if (unix_queue(listener->fd, waiting, bound) == 0)
-            return;
-    } else {
-        /* tcp(7): for a listening socket tcpi_unacked is the queue's length, tcpi_sacked its bound. */
-        struct tcp_info info;
-        socklen_t size = sizeof info;
-        if (getsockopt(listener->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) {
-            *waiting = info.tcpi_unacked;
-            *bound = info.tcpi_sacked;
-            return;
-        }
-    }
-    *bound = listener->backlog;
+    struct listen_queue queue = listen_queue_read(listener->fd);
+    if (queue.waiting > listener->queue_peak)
+        listener->queue_peak = queue.waiting;
+    return queue;
 }

@@ -1,7 +1,8 @@
 /*
- * Listening sockets: bound by the supervisor, inherited by molds and workers. A listener is held by the pools whose
- * configuration names it and by the generations that were given it; the socket file goes when no pool names it any
- * more, the descriptor when nobody holds it.
+ * Listening sockets: bound by the supervisor or handed over to it (inherited.h), and passed on to molds and workers. A
+ * listener is held by the pools whose configuration names it and by the generations that were given it; the socket file
+ * that we made goes when no pool names it any more, the descriptor when nobody holds it. What was handed over is
+ * neither removed nor closed.
  */
 #ifndef COWHERD_LISTENER_H
 #define COWHERD_LISTENER_H
@@ -11,13 +12,17 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "inherited.h"
+#include "listen_queue.h"
 #include "strbuf.h"
 
 struct listener {
     char *address; /* as in the configuration's canonical form */
     enum config_listen_type type;
-    int fd; /* non-blocking, close-on-exec */
-    int backlog;
+    int fd;             /* non-blocking, close-on-exec */
+    int backlog;        /* not of an inherited one */
+    char *inherited;    /* the address that it was bound to by who handed it over; NULL: we opened it */
+    int64_t queue_peak; /* the most connections that were seen waiting */
     /* the socket file that we made, to remove no other */
     bool bound_file;
     dev_t device;
@@ -30,15 +35,23 @@ struct listener {
 /* All listeners of the supervisor. */
 struct listener_set {
     struct listener *first;
+    struct inherited inherited;
 };
 
+/* How many sockets `listen` stands for: one, or as many as were handed over under its name. At least 1. */
+size_t listener_count(const struct listener_set *set, const struct config_listen *listen);
+
 /*
- * The listener for `listen`, opened when there is none yet; `socket` (owner, group, mode, backlog) is applied either
- * way. A stale socket file is replaced, one that somebody answers on is refused. The result is held for a pool.
- * NULL: `error` says what and why.
+ * The `nth` listener (from 0) of listener_count for `listen`, opened with the settings when there is none yet. A stale
+ * socket file is replaced, one that somebody answers on is refused; where ours was removed or replaced, the path is
+ * bound anew beside the old listener. One that is there already stays as it is until listener_settle. The result is
+ * held for a pool. NULL: `error` says what and why.
  */
-struct listener *listener_acquire(struct listener_set *set, const struct config_listen *listen,
-                                  const struct config_socket *socket, struct strbuf *error);
+struct listener *listener_acquire(struct listener_set *set, const struct config_listen *listen, size_t nth,
+                                  const struct config_socket *settings, struct strbuf *error);
+
+/* The settings (owner, group, mode, backlog) are in force now. What can't be done is logged. */
+void listener_settle(struct listener *listener, const struct config_socket *settings);
 
 /* A pool no longer names it (gives back listener_acquire's hold). */
 void listener_release_pool(struct listener_set *set, struct listener *listener);
@@ -47,7 +60,10 @@ void listener_release_pool(struct listener_set *set, struct listener *listener);
 void listener_hold(struct listener *listener);
 void listener_release(struct listener_set *set, struct listener *listener);
 
-/* Connections that wait to be accepted and the bound of the queue; -1 each when the kernel does not tell. */
-void listener_queue(const struct listener *listener, int64_t *waiting, int64_t *bound);
+/* Logs which of the sockets that were handed over nobody listens on: who connects there waits in vain. */
+void listener_warn_unused(const struct listener_set *set);
+
+/* Measures the queue, and its peak on the way. */
+struct listen_queue listener_queue(struct listener *listener);
 
 #endif

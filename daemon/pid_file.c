@@ -75,6 +75,19 @@ static int take(const char *path, char *error, size_t size)
     }
 }
 
+pid_t pid_file_holder(const char *path)
+{
+    char pid[16] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+    if (fd == -1)
+        return 0;
+    if (flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK || !read_pid(fd, pid))
+        pid[0] = '\0';
+    close(fd);
+    return (pid_t)atol(pid);
+}
+
 int pid_file_open(const char *path, char *error, size_t size)
 {
     int fd = take(path, error, size);

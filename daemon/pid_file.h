@@ -6,6 +6,7 @@
 #define COWHERD_PID_FILE_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * Makes the file, or takes over one that nobody holds, and writes the pid. 0, or -1 with a message in `error`: another
@@ -16,5 +17,8 @@ int pid_file_open(const char *path, char *error, size_t size);
 
 /* Removes the file when it is still this process's, and unlocks it. Without one, and in a forked child: nothing. */
 void pid_file_close(void);
+
+/* The process that holds the file at `path`; 0: nobody. */
+pid_t pid_file_holder(const char *path);
 
 #endif

@@ -62,16 +62,19 @@ const struct config_pool *pool_settings(const struct pool *pool)
 
 static bool acquire_listeners(struct pool *pool, const struct config_pool *settings, struct strbuf *error)
 {
-    pool->upcoming_listeners = xcalloc(settings->listen_count + 1, sizeof *pool->upcoming_listeners);
-    pool->upcoming_listener_count = 0;
+    struct listener_set *set = &pool->supervisor->listeners;
     for (size_t i = 0; i < settings->listen_count; i++) {
-        struct listener *listener =
-            listener_acquire(&pool->supervisor->listeners, &settings->listen[i], &settings->socket, error);
-        if (!listener) {
-            release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
-            return false;
+        size_t count = listener_count(set, &settings->listen[i]);
+        pool->upcoming_listeners = xreallocarray(pool->upcoming_listeners, pool->upcoming_listener_count + count,
+                                                 sizeof *pool->upcoming_listeners);
+        for (size_t nth = 0; nth < count; nth++) {
+            struct listener *listener = listener_acquire(set, &settings->listen[i], nth, &settings->socket, error);
+            if (!listener) {
+                release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
+                return false;
+            }
+            pool->upcoming_listeners[pool->upcoming_listener_count++] = listener;
         }
-        pool->upcoming_listeners[pool->upcoming_listener_count++] = listener;
     }
     return true;
 }
@@ -199,10 +202,12 @@ void pool_generation_serves(struct pool *pool, struct generation *generation)
     pool->listener_count = pool->upcoming_listener_count;
     pool->upcoming_listeners = NULL;
     pool->upcoming_listener_count = 0;
+    for (size_t i = 0; i < pool->listener_count; i++)
+        listener_settle(pool->listeners[i], &generation->settings->socket);
 
     if (before) {
         for (size_t i = 0; i < before->listener_count; i++)
-            before->take_backlog |= !is_named(pool, before->listeners[i]);
+            before->take_backlog |= !before->listeners[i]->inherited && !is_named(pool, before->listeners[i]);
     }
     release_listeners(pool, &old_listeners, &old_count);
     if (before)
@@ -287,7 +292,8 @@ void pool_stop(struct pool *pool, bool now)
     config_release(pool->next);
     pool->next = NULL;
     for (struct generation *generation = pool->generations; generation; generation = generation->next) {
-        generation->take_backlog = true;
+        for (size_t i = 0; i < generation->listener_count; i++)
+            generation->take_backlog |= !generation->listeners[i]->inherited;
         generation_event(generation, GENERATION_DRAIN, "the pool stops");
         if (now)
             generation_kill(generation, "the pool stops now");

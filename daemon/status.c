@@ -80,12 +80,14 @@ static void write_listeners(struct json_writer *json, const struct pool *pool)
     json_key(json, "listen");
     json_begin_array(json);
     for (size_t i = 0; i < pool->listener_count; i++) {
-        int64_t waiting, bound;
-        listener_queue(pool->listeners[i], &waiting, &bound);
+        struct listen_queue queue = listener_queue(pool->listeners[i]);
         json_begin_object(json);
         json_key_string(json, "address", pool->listeners[i]->address);
-        json_key_integer(json, "queue", waiting);
-        json_key_integer(json, "queue_max", bound);
+        if (pool->listeners[i]->inherited)
+            json_key_string(json, "bound", pool->listeners[i]->inherited);
+        json_key_integer(json, "queue", queue.waiting);
+        json_key_integer(json, "queue_max", queue.bound);
+        json_key_integer(json, "queue_peak", pool->listeners[i]->queue_peak);
         json_end_object(json);
     }
     json_end_array(json);
@@ -247,12 +249,17 @@ static void print_pool(struct strbuf *out, const struct pool *pool)
     struct ledger ledger = pool_ledger(pool);
     strbuf_printf(out, "%s: %s", pool->name, status_pool_state(pool));
     for (size_t i = 0; i < pool->listener_count; i++) {
-        int64_t waiting, bound;
-        listener_queue(pool->listeners[i], &waiting, &bound);
-        strbuf_printf(out, ", %s", pool->listeners[i]->address);
-        if (waiting >= 0)
-            strbuf_printf(out, " (%lld of %lld waiting)", (long long)waiting, (long long)bound);
+        struct listener *listener = pool->listeners[i];
+        struct listen_queue queue = listener_queue(listener);
+        strbuf_printf(out, ", %s", listener->address);
+        if (listener->inherited)
+            strbuf_printf(out, " = %s", listener->inherited);
+        if (queue.waiting >= 0)
+            strbuf_printf(out, " (%lld of %lld waiting, at most %lld)", (long long)queue.waiting,
+                          (long long)queue.bound, (long long)listener->queue_peak);
     }
+    if (pool->all_busy > 0)
+        strbuf_printf(out, "\nall workers busy: %llu s", (unsigned long long)pool->all_busy);
     strbuf_printf(out, "\n%llu accepted, %llu completed, %llu error answered, %llu client gone, %llu lost\n",
                   (unsigned long long)ledger.accepted, (unsigned long long)ledger.completed,
                   (unsigned long long)ledger.error_answered, (unsigned long long)ledger.client_gone,

@@ -23,6 +23,7 @@
 #include "orphans.h"
 #include "pid_file.h"
 #include "root_users.h"
+#include "succession.h"
 #include "workers.h"
 #include "xalloc.h"
 
@@ -78,6 +79,7 @@ static void look_while_starting(struct supervisor *supervisor)
     if (!all_serve)
         return;
     supervisor->state = SUPERVISOR_RUNNING;
+    succession_take_over(supervisor);
     log_info("ready: %zu %s", supervisor->pool_count, supervisor->pool_count == 1 ? "pool" : "pools");
 }
 
@@ -238,7 +240,6 @@ static void reap_children(struct supervisor *supervisor)
                 generation_read_mold(g);
         if (!pools_reaped(supervisor, pid, status)) {
             orphans_add(pid, status, clock_monotonic_ns());
-            log_debug("process %ld, which nobody had announced, ended", (long)pid);
         }
     }
 }
@@ -316,6 +317,8 @@ static void tick(void *data)
         if (!pool->serving)
             continue;
         pool->all_busy += all_busy(pool->serving);
+        for (size_t j = 0; j < pool->listener_count; j++)
+            listener_queue(pool->listeners[j]); /* for its peak */
         workers_recycle(pool->serving);
     }
     loop_timer_set(supervisor->loop, &supervisor->tick, clock_monotonic_ns() + CLOCK_NS_PER_S);
@@ -357,17 +360,21 @@ static int start(struct supervisor *supervisor)
 {
     struct strbuf error = { 0 };
     make_parent_folder(supervisor->config->control);
-    supervisor->control = control_open(supervisor, supervisor->config->control, &error);
-    if (!supervisor->control) {
+    if (!succession_is_predecessor(succession_listener(supervisor->config->control)))
+        supervisor->control = control_open(supervisor, supervisor->config->control, &error);
+    else
+        supervisor->take_control = true;
+    if (!supervisor->control && !supervisor->take_control) {
         fprintf(stderr, "cowherd: control: %s\n", error.data);
         strbuf_free(&error);
         return -1;
     }
     supervisor->changed = (struct loop_timer){ .expired = pools_changed, .data = supervisor };
     supervisor->tick = (struct loop_timer){ .expired = tick, .data = supervisor };
-    tick(supervisor);
     sampler_start(&supervisor->sampler, supervisor);
     reload_all(supervisor, supervisor->config, NULL);
+    tick(supervisor);
+    listener_warn_unused(&supervisor->listeners);
     return 0;
 }
 
@@ -407,15 +414,19 @@ int supervisor_run(const char *config_path)
     char message[512];
 
     keep_standard_descriptors();
+    inherited_take(&supervisor.listeners.inherited);
     raise_descriptor_limit(&supervisor);
     protect_from_memory_shortage();
     supervisor.config = load_config(config_path, true);
-    if (!supervisor.config)
+    if (!supervisor.config) {
+        inherited_free(&supervisor.listeners.inherited);
         return 2;
+    }
     if (root_users_unasked(supervisor.config, &error)) {
         fprintf(stderr, "%s\n", error.data);
         strbuf_free(&error);
         config_release(supervisor.config);
+        inherited_free(&supervisor.listeners.inherited);
         return 2;
     }
     supervisor.config_path = xstrdup(supervisor.config->path);
@@ -426,12 +437,15 @@ int supervisor_run(const char *config_path)
     }
     if (supervisor.config->pid_file) {
         make_parent_folder(supervisor.config->pid_file);
-        if (pid_file_open(supervisor.config->pid_file, message, sizeof message) < 0) {
+        supervisor.take_pid_file = succession_is_predecessor(pid_file_holder(supervisor.config->pid_file));
+        if (!supervisor.take_pid_file && pid_file_open(supervisor.config->pid_file, message, sizeof message) < 0) {
             fprintf(stderr, "cowherd: %s\n", message);
             supervisor.exit_status = 1;
             goto done;
         }
     }
+    if (supervisor.listeners.inherited.complaint)
+        log_warnx("%s", supervisor.listeners.inherited.complaint);
     log_info("cowherd %s starts, configuration %s", COWHERD_VERSION, supervisor.config_path);
     run(&supervisor);
     pid_file_close();
@@ -439,6 +453,7 @@ int supervisor_run(const char *config_path)
 done:
     logs_close();
     strbuf_free(&error);
+    inherited_free(&supervisor.listeners.inherited);
     config_release(supervisor.config);
     free(supervisor.config_path);
     return supervisor.exit_status;

@@ -26,7 +26,9 @@ struct supervisor {
     struct listener_set listeners;
     struct pool **pools;
     size_t pool_count;
-    struct control *control;
+    struct control *control; /* NULL: not there (yet) */
+    bool take_control;       /* the control socket and the pid file are a predecessor's until this one is ready */
+    bool take_pid_file;
     struct loop_source signals;
     struct loop_timer tick;    /* once a second: counts what has no event of its own */
     struct loop_timer changed; /* at the loop's next turn: a pool came up, failed or is gone */

@@ -140,7 +140,8 @@ int main(int argc, char **argv, char **environment)
         return check(config);
     log_set_level(config->log.level);
     chroot_rename_paths(&config->pools[0]);
-    if (arguments.listener_count != config->pools[0].listen_count)
+    /* One name can stand for several sockets. */
+    if (arguments.listener_count < config->pools[0].listen_count)
         fatalx("%zu listening sockets were inherited, the configuration names %zu", arguments.listener_count,
                config->pools[0].listen_count);
     title_init(argc, argv, environment);
@@ -150,6 +151,7 @@ int main(int argc, char **argv, char **environment)
         .scoreboard = arguments.scoreboard,
         .channel = arguments.channel,
         .listeners = arguments.listeners,
+        .listener_count = arguments.listener_count,
         .access_log = arguments.access_log,
         .generation = arguments.generation,
         .descriptor_limit = arguments.descriptor_limit,

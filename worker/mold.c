@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "access_log.h"
@@ -204,6 +205,15 @@ static int load(struct mold *mold)
 }
 
 /* In the new process: everything of the mold's that is not the worker's goes. */
+/* What was handed over under a name may be of either kind. */
+static enum config_listen_type type_of(int listener)
+{
+    int family = AF_UNSPEC;
+    socklen_t size = sizeof family;
+    return getsockopt(listener, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX ? LISTEN_UNIX
+                                                                                                 : LISTEN_TCP;
+}
+
 static void become_worker(struct mold *mold, uint32_t slot_index, bool traced, int channel, int output)
 {
     const struct mold_options *options = mold->options;
@@ -220,9 +230,9 @@ static void become_worker(struct mold *mold, uint32_t slot_index, bool traced, i
     access_log_open(mold->access_log, strcmp(options->config->log.access.path, "syslog") == 0,
                     options->config->log.access.format, pool->name, slot_index);
 
-    struct server_listener *listeners = xcalloc(pool->listen_count, sizeof *listeners);
-    for (size_t i = 0; i < pool->listen_count; i++)
-        listeners[i] = (struct server_listener){ .fd = options->listeners[i], .type = pool->listen[i].type };
+    struct server_listener *listeners = xcalloc(options->listener_count, sizeof *listeners);
+    for (size_t i = 0; i < options->listener_count; i++)
+        listeners[i] = (struct server_listener){ .fd = options->listeners[i], .type = type_of(options->listeners[i]) };
     struct server_options server = {
         .pool = pool,
         .apps = mold->apps,
@@ -231,7 +241,7 @@ static void become_worker(struct mold *mold, uint32_t slot_index, bool traced, i
         .slot_index = slot_index,
         .channel = channel,
         .listeners = listeners,
-        .listener_count = pool->listen_count,
+        .listener_count = options->listener_count,
         .traced = traced,
     };
     orphaned_prepare(channel, options->listeners, pool->listen_count, server.slot, pool);

@@ -12,8 +12,9 @@ struct mold_options {
     const struct config_pool *pool;
     int scoreboard;
     int channel;
-    const int *listeners; /* in the order of pool->listen */
-    int access_log;       /* -1: none */
+    const int *listeners;
+    size_t listener_count; /* one name in pool->listen can stand for several */
+    int access_log;        /* -1: none */
     unsigned generation;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE, until rlimits says otherwise; 0: as inherited */
 };

@@ -204,14 +204,38 @@ static void only_ones_own_file_is_removed(void **state)
     assert_string_equal(content(), "77\n");
 }
 
+static void the_holder_is_known(void **state)
+{
+    int status;
+
+    (void)state;
+    assert_int_equal(pid_file_holder(path), 0);
+    write_file("77\n"); /* stale */
+    assert_int_equal(pid_file_holder(path), 0);
+    assert_int_equal(pid_file_open(path, error, sizeof error), 0);
+    assert_int_equal(pid_file_holder(path), getpid());
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(pid_file_holder(path) == getppid() ? 0 : 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    pid_file_close();
+    assert_int_equal(pid_file_holder(path), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(it_is_written_and_removed),         TEST(a_stale_file_is_replaced),
-        TEST(a_second_instance_is_refused),      TEST(a_killed_instance_leaves_a_stale_file),
-        TEST(what_is_no_pid_file_is_left_alone), TEST(only_ones_own_file_is_removed),
+        TEST(it_is_written_and_removed),
+        TEST(a_stale_file_is_replaced),
+        TEST(a_second_instance_is_refused),
+        TEST(a_killed_instance_leaves_a_stale_file),
+        TEST(what_is_no_pid_file_is_left_alone),
+        TEST(only_ones_own_file_is_removed),
+        TEST(the_holder_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
