@@ -54,6 +54,7 @@ CONFIG := \
 
 DAEMON := \
 	daemon/allocator_library \
+	daemon/announce \
 	daemon/check_command \
 	daemon/control \
 	daemon/control_client \
@@ -74,6 +75,7 @@ DAEMON := \
 	daemon/main \
 	daemon/memory_report \
 	daemon/mold_environment \
+	daemon/notify \
 	daemon/obituary \
 	daemon/orphans \
 	daemon/output \
@@ -331,6 +333,7 @@ $(eval $(call unit_test,loop,daemon/loop $(CORE)))
 $(eval $(call unit_test,mapping,base/mapping))
 $(eval $(call unit_test,memory_meter,base/mapping base/memory_meter $(CORE)))
 $(eval $(call unit_test,mold_environment,daemon/mold_environment $(CORE)))
+$(eval $(call unit_test,notify,daemon/loop daemon/notify $(CORE)))
 $(eval $(call unit_test,overdue,daemon/overdue))
 $(eval $(call unit_test,names,config/names config/values $(CORE)))
 $(eval $(call unit_test,nearest,config/nearest))

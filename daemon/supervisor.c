@@ -100,6 +100,7 @@ static void pools_changed(void *data)
         look_while_starting(supervisor);
     if (supervisor->state == SUPERVISOR_STOPPING && supervisor->pool_count == 0)
         loop_stop(supervisor->loop);
+    announce_look(&supervisor->announce, supervisor);
 }
 
 static void reload_all(struct supervisor *supervisor, struct config *config, struct ticket *ticket)
@@ -148,6 +149,8 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
         ticket_settle(ticket, false, "cowherd is being stopped");
         return;
     }
+    announce_reloading(&supervisor->announce, supervisor);
+    supervisor_pool_changed(supervisor);
     struct config_report report = { 0 };
     struct strbuf root_users = { 0 };
     struct config *config = config_load(supervisor->config_path, &report);
@@ -240,6 +243,7 @@ static void reap_children(struct supervisor *supervisor)
                 generation_read_mold(g);
         if (!pools_reaped(supervisor, pid, status)) {
             orphans_add(pid, status, clock_monotonic_ns());
+            log_debug("process %ld, which nobody had announced, ended", (long)pid);
         }
     }
 }
@@ -321,6 +325,7 @@ static void tick(void *data)
             listener_queue(pool->listeners[j]); /* for its peak */
         workers_recycle(pool->serving);
     }
+    announce_look(&supervisor->announce, supervisor);
     loop_timer_set(supervisor->loop, &supervisor->tick, clock_monotonic_ns() + CLOCK_NS_PER_S);
 }
 
@@ -386,11 +391,13 @@ static void run(struct supervisor *supervisor)
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         fatal("prctl(PR_SET_CHILD_SUBREAPER)");
     open_signals(supervisor);
+    announce_open(&supervisor->announce, supervisor->loop);
     if (start(supervisor) == 0)
         loop_run(supervisor->loop);
     else
         supervisor->exit_status = 1;
     sampler_stop(&supervisor->sampler);
+    announce_close(&supervisor->announce);
     ticket_list_settle(&supervisor->stop_tickets, true, "stopped");
     if (supervisor->control)
         control_close(supervisor->control);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "announce.h"
 #include "config.h"
 #include "listener.h"
 #include "loop.h"
@@ -33,6 +34,7 @@ struct supervisor {
     struct loop_timer tick;    /* once a second: counts what has no event of its own */
     struct loop_timer changed; /* at the loop's next turn: a pool came up, failed or is gone */
     struct sampler sampler;
+    struct announce announce;
     struct ticket_list stop_tickets;
     int64_t started_ns;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE at the start: its children's */
