@@ -88,6 +88,8 @@ DAEMON := \
 	daemon/request_exchange \
 	daemon/root_users \
 	daemon/sampler \
+	daemon/scaler \
+	daemon/scaling \
 	daemon/shared_library \
 	daemon/spawn_mold \
 	daemon/status \
@@ -348,6 +350,7 @@ $(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
 $(eval $(call unit_test,region,worker/region))
 $(eval $(call unit_test,heap,$(VERIFY) base/mapping base/memory_meter,mruby))
 $(eval $(call unit_test,recycle,daemon/recycle))
+$(eval $(call unit_test,scaling,daemon/scaling))
 $(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
 $(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))

@@ -88,13 +88,7 @@ static void check_workers(struct binder *binder, const struct config_pool *pool,
                           "pools.%s.workers.spare: expected no more than max, which "
                           "is %u, got %u",
                           pool->name, workers->max, workers->spare);
-        return;
     }
-    if (usable(min) && usable(mapping) && workers->min < workers->max)
-        diagnostics_warning(binder->diagnostics, min->place,
-                            "pools.%s.workers.min: not yet effective: %u workers run, "
-                            "whatever the load",
-                            pool->name, workers->max);
 }
 
 /* Reports an address that somebody else has. */

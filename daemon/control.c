@@ -13,6 +13,7 @@
 #include "listener.h"
 #include "log.h"
 #include "memory_report.h"
+#include "scaler.h"
 #include "status.h"
 #include "supervisor.h"
 #include "trace.h"
@@ -244,6 +245,20 @@ static void command_trace_writes(struct client *client, char *const arguments[])
         trace_start(pool, requests, wait_with_ticket(client));
 }
 
+static void command_scale(struct client *client, char *const arguments[])
+{
+    struct strbuf text = { 0 };
+    struct pool *pool;
+    if (!arguments[0] || !arguments[1] || strspn(arguments[1], "0123456789") != strlen(arguments[1])) {
+        client_answer(client, false, "scale: a pool and the number of its workers are expected");
+    } else if ((pool = find_pool(client, arguments[0]))) {
+        bool done = scaler_set(pool, strtoull(arguments[1], NULL, 10), &text);
+        log_info("control: scale %s %s: %s", arguments[0], arguments[1], text.data);
+        client_answer(client, done, text.data);
+    }
+    strbuf_free(&text);
+}
+
 static const struct {
     const char *name;
     unsigned arguments_max;
@@ -256,6 +271,7 @@ static const struct {
     { "stop", 1, command_stop },
     { "reopen", 0, command_reopen },
     { "trace-writes", 2, command_trace_writes },
+    { "scale", 2, command_scale },
 };
 
 static void client_run(struct client *client)

@@ -18,6 +18,7 @@
 #include "logs.h"
 #include "obituary.h"
 #include "pool.h"
+#include "scaler.h"
 #include "spawn_mold.h"
 #include "supervisor.h"
 #include "time_outs.h"
@@ -271,8 +272,7 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
     generation->deadline = (struct loop_timer){ .expired = deadline_expired, .data = generation };
     generation->empty = (struct loop_timer){ .expired = empty_expired, .data = generation };
     generation->mold.channel.fd = -1;
-    /* Replacements may be up before those they replace are gone. */
-    generation->worker_slots = 2 * settings->workers.max + 2;
+    generation->worker_slots = scaler_slots(settings);
     generation->board = scoreboard_create(generation->worker_slots, &generation->board_fd);
     if (!generation->board) {
         strbuf_printf(error, "can't make a scoreboard: %s", strerror(errno));
@@ -306,6 +306,7 @@ void generation_free(struct generation *generation)
     loop_timer_clear(loop, &generation->refill);
     loop_timer_clear(loop, &generation->handover);
     time_outs_stop(generation);
+    scaler_free(generation);
     loop_timer_clear(loop, &generation->empty);
     close_mold_channel(generation);
     output_close(&generation->mold.output);
@@ -334,9 +335,12 @@ void generation_event(struct generation *generation, enum generation_event event
     enum generation_action action = generation_step(&generation->state, event);
     switch (action) {
     case GENERATION_DO_FORK:
+        scaler_begin(generation);
         if (!workers_fill(generation)) {
             strbuf_printf(&generation->error, "can't order a worker: %s", strerror(errno));
             generation_event(generation, GENERATION_FAIL, generation->error.data);
+        } else if (scaler_wanted(generation) == 0) {
+            generation_event(generation, GENERATION_WORKERS_IN, NULL);
         }
         break;
     case GENERATION_DO_PROMOTE:
@@ -344,6 +348,7 @@ void generation_event(struct generation *generation, enum generation_event event
         log_state(generation, NULL);
         pool_generation_serves(generation->pool, generation);
         workers_recycle(generation);
+        scaler_serve(generation);
         break;
     case GENERATION_DO_ABANDON:
         log_warnx("%s: generation %u failed: %s", generation->pool->name, generation->number,
@@ -360,6 +365,7 @@ void generation_event(struct generation *generation, enum generation_event event
     case GENERATION_DO_DRAIN:
         log_state(generation, reason);
         loop_timer_clear(loop, &generation->refill);
+        scaler_stop(generation);
         loop_timer_set(loop, &generation->deadline,
                        clock_monotonic_ns() + generation->settings->restart.drain_timeout_ns + 2 * CLOCK_NS_PER_S);
         workers_tell(generation, CHILD_DRAIN, reason);

@@ -17,6 +17,7 @@
 #include "output.h"
 #include "overdue.h"
 #include "recycle.h"
+#include "scaler.h"
 #include "scoreboard.h"
 #include "strbuf.h"
 #include "ticket.h"
@@ -91,6 +92,7 @@ struct generation {
     uint64_t region_start;
     uint64_t region_bytes;
     uint64_t region_objects;
+    struct scaler scaler;
     struct recycle_budget budget;
     uint64_t budget_taken; /* bytes of it, as they were weighed last */
     bool budget_told;      /* that it can't be kept */

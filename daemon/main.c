@@ -134,6 +134,20 @@ static int run_heap(const struct options *options)
     return result;
 }
 
+static int run_scale(const struct options *options)
+{
+    const char *number = options->arguments[1];
+    if (strspn(number, "0123456789") != strlen(number) || strlen(number) - 1 > 8) {
+        fprintf(stderr, "cowherd scale: \"%s\" is not a number of workers\nusage: cowherd scale POOL N\n", number);
+        return EXIT_USAGE;
+    }
+    struct strbuf line = { 0 };
+    strbuf_printf(&line, "scale %s %s", options->arguments[0], number);
+    int result = command_over_control(options, line.data);
+    strbuf_free(&line);
+    return result;
+}
+
 static int run_trace_writes(const struct options *options)
 {
     char *path = control_socket(options);
@@ -165,6 +179,8 @@ static const struct command commands[] = {
     { "stop", "stop [-c FILE | -s SOCKET]", "finish the running requests and end, and wait for that", 0, 0, run_stop },
     { "reopen", "reopen [-c FILE | -s SOCKET]", "open the log files anew", 0, 0, run_reopen },
     { "status", "status [--json] [-c FILE | -s SOCKET]", "show pools, workers and their memory", 0, 0, run_status },
+    { "scale", "scale POOL N [-c FILE | -s SOCKET]", "give a pool another number of workers while it runs", 2, 2,
+      run_scale },
     { "trace-writes", "trace-writes POOL [--requests N] [--json] [-c FILE | -s SOCKET]",
       "show which lines write to preloaded state", 1, 1, run_trace_writes },
     { "memory", "memory [--json] [POOL] [-c FILE | -s SOCKET]", "show what each worker costs, part by part", 0, 1,

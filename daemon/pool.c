@@ -43,6 +43,7 @@ void pool_free(struct pool *pool)
     release_listeners(pool, &pool->listeners, &pool->listener_count);
     release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
     config_release(pool->next);
+    config_release(pool->scaled_config);
     free(pool->last_error);
     free(pool->name);
     free(pool);

@@ -47,6 +47,8 @@ struct pool {
     struct loop_timer retry; /* the mold died: another generation is tried after a pause */
     unsigned failures;       /* of such retries, in a row */
     bool stopping;
+    struct config *scaled_config; /* held: where this is in force, a fixed pool has... */
+    unsigned scaled;              /* ... so many workers in place of those configured */
 };
 
 struct pool *pool_new(struct supervisor *supervisor, const char *name);

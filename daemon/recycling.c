@@ -74,8 +74,8 @@ static void tell_futile(struct generation *generation, const struct recycle_scal
         "%s: memory: the pool takes %.1f MiB of its budget of %.1f MiB, and replacing workers can't change that: "
         "what is loaded takes %.1f MiB, and with %u workers as they are right after the fork it is %.1f MiB. Raise "
         "memory to more than that, lower workers, or load less",
-        generation->pool->name, mib(scale->total), mib(budget->bytes), mib(budget->loaded),
-        generation->settings->workers.max, mib(scale->minimum));
+        generation->pool->name, mib(scale->total), mib(budget->bytes), mib(budget->loaded), scaler_wanted(generation),
+        mib(scale->minimum));
 }
 
 static void tell_growing_back(struct generation *generation, const struct recycle_scale *scale)

@@ -143,6 +143,17 @@ static void write_budget(struct json_writer *json, const struct generation *gene
     json_end_object(json);
 }
 
+static void write_scaling(struct json_writer *json, const struct generation *generation)
+{
+    json_key(json, "scaling");
+    json_begin_object(json);
+    json_key_integer(json, "wanted", generation ? scaler_wanted(generation) : 0);
+    json_key_integer(json, "min", generation ? generation->settings->workers.min : 0);
+    json_key_integer(json, "max", generation ? generation->settings->workers.max : 0);
+    json_key_integer(json, "spare", generation ? generation->settings->workers.spare : 0);
+    json_end_object(json);
+}
+
 static void write_generations(struct json_writer *json, const struct pool *pool)
 {
     json_key(json, "generations");
@@ -178,6 +189,7 @@ static void write_pool(struct json_writer *json, const struct pool *pool)
     write_ledger(json, pool);
     write_recycled(json, pool);
     write_budget(json, current);
+    write_scaling(json, current);
     json_key(json, "region");
     json_begin_object(json);
     json_key_integer(json, "bytes", current ? (int64_t)current->region_bytes : 0);
@@ -244,6 +256,16 @@ static void print_row(struct strbuf *out, pid_t pid, unsigned generation, const 
     strbuf_puts(out, "\n");
 }
 
+static void print_scaling(struct strbuf *out, const struct generation *generation)
+{
+    const struct config_workers *workers = &generation->settings->workers;
+    strbuf_printf(out, "workers: %u wanted, ", scaler_wanted(generation));
+    if (workers->min == workers->max)
+        strbuf_printf(out, "%u configured\n", workers->max);
+    else
+        strbuf_printf(out, "%u to %u configured\n", workers->min, workers->max);
+}
+
 static void print_pool(struct strbuf *out, const struct pool *pool)
 {
     struct ledger ledger = pool_ledger(pool);
@@ -272,6 +294,8 @@ static void print_pool(struct strbuf *out, const struct pool *pool)
     if (pool->last_recycled.reason != RECYCLE_NONE)
         strbuf_printf(out, "last recycled: %ld, %.0f s ago: %s\n", (long)pool->last_recycled.pid,
                       seconds_since(pool->last_recycled.at_ns), pool->last_recycled.because);
+    if (pool->serving)
+        print_scaling(out, pool->serving);
     if (pool->serving && pool->serving->settings->memory > 0)
         strbuf_printf(out, "memory: %.1f MiB of %.1f MiB\n", (double)pool->serving->budget_taken / (1 << 20),
                       (double)pool->serving->settings->memory / (1 << 20));

@@ -24,6 +24,7 @@
 #include "pid_file.h"
 #include "root_users.h"
 #include "succession.h"
+#include "scaler.h"
 #include "workers.h"
 #include "xalloc.h"
 
@@ -266,6 +267,12 @@ static void handle_signal(struct supervisor *supervisor, uint32_t signal)
         supervisor_stop(supervisor, true, NULL);
         break;
     case SIGUSR1: supervisor_reopen_logs(supervisor); break;
+    case SIGTTIN:
+    case SIGTTOU:
+        log_info("SIG%s: one worker %s in each pool", sigabbrev_np((int)signal), signal == SIGTTIN ? "more" : "fewer");
+        for (size_t i = 0; i < supervisor->pool_count; i++)
+            scaler_nudge(supervisor->pools[i], signal == SIGTTIN);
+        break;
     default: log_warnx("SIG%s has no meaning in this version and is ignored", sigabbrev_np((int)signal)); break;
     }
 }

@@ -16,6 +16,7 @@
 #include "orphans.h"
 #include "pool.h"
 #include "recycling.h"
+#include "scaler.h"
 #include "supervisor.h"
 #include "trace.h"
 #include "xalloc.h"
@@ -143,7 +144,7 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
         if (worker->trace)
             break;
         /* Some may have served all their requests and be gone by now. */
-        if (++generation->reported_in >= generation->settings->workers.max)
+        if (++generation->reported_in >= scaler_wanted(generation))
             generation_event(generation, GENERATION_WORKERS_IN, NULL);
         workers_recycle(generation);
         break;
@@ -374,7 +375,8 @@ bool workers_fill(struct generation *generation)
     unsigned unanswered = count_unanswered(generation);
     unsigned present = generation_count(generation, CHILD_STARTING) + generation_count(generation, CHILD_SERVING) -
                        count_replaced(generation);
-    for (; present < generation->settings->workers.max && unanswered < ORDERS_MAX; present++, unanswered++)
+    unsigned wanted = scaler_wanted(generation);
+    for (; present < wanted && unanswered < ORDERS_MAX; present++, unanswered++)
         if (!order_worker(generation))
             return false;
     return true;
@@ -383,8 +385,8 @@ bool workers_fill(struct generation *generation)
 /* As many as are in place beyond the number wanted; one that waits for its last request goes by itself. */
 static void let_replaced_go(struct generation *generation)
 {
-    unsigned serving = generation_count(generation, CHILD_SERVING);
-    for (uint32_t i = 0; i < generation->worker_slots && serving > generation->settings->workers.max; i++) {
+    unsigned serving = generation_count(generation, CHILD_SERVING), wanted = scaler_wanted(generation);
+    for (uint32_t i = 0; i < generation->worker_slots && serving > wanted; i++) {
         struct worker *worker = &generation->workers[i];
         if (!worker->in_use || worker->trace || worker->state != CHILD_SERVING || worker->replaced == RECYCLE_NONE ||
             worker->replaced == RECYCLE_REQUESTS)
@@ -392,6 +394,14 @@ static void let_replaced_go(struct generation *generation)
         retire(worker, worker->replaced);
         serving--;
     }
+}
+
+/* Fewer are wanted than before. */
+static void let_excess_go(struct generation *generation)
+{
+    struct worker *worker;
+    while ((worker = scaler_excess(generation)))
+        worker_step(worker, CHILD_DRAIN, "fewer workers are wanted");
 }
 
 void workers_recycle(struct generation *generation)
@@ -404,8 +414,10 @@ void workers_recycle(struct generation *generation)
     /* Where workers die young, the next one waits for its time. */
     if (!loop_timer_is_set(&generation->refill) && !workers_fill(generation))
         log_warn("%s: generation %u: can't order a worker", generation->pool->name, generation->number);
-    if (serves)
+    if (serves) {
         let_replaced_go(generation);
+        let_excess_go(generation);
+    }
 }
 
 void workers_lift_request_limits(struct generation *generation)
