@@ -58,6 +58,7 @@ DAEMON := \
 	daemon/check_command \
 	daemon/control \
 	daemon/control_client \
+	daemon/env_dir \
 	daemon/front_command \
 	daemon/front_nginx \
 	daemon/generation \
@@ -84,6 +85,8 @@ DAEMON := \
 	daemon/pool \
 	daemon/recycle \
 	daemon/recycling \
+	daemon/renewal \
+	daemon/renewal_pause \
 	daemon/request_command \
 	daemon/request_exchange \
 	daemon/root_users \
@@ -95,11 +98,15 @@ DAEMON := \
 	daemon/status \
 	daemon/succession \
 	daemon/supervisor \
+	daemon/surge \
+	daemon/surging \
 	daemon/ticket \
 	daemon/time_outs \
 	daemon/trace \
 	daemon/trace_command \
 	daemon/trace_report \
+	daemon/warm_up \
+	daemon/warm_up_exchange \
 	daemon/workers
 
 WORKER := \
@@ -319,6 +326,7 @@ $(eval $(call unit_test,chroot,worker/chroot $(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,emergency_answer,base/emergency_answer base/fcgi_record $(CORE)))
+$(eval $(call unit_test,env_dir,daemon/env_dir config/names config/values $(CORE)))
 $(eval $(call unit_test,fcgi,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
@@ -350,15 +358,18 @@ $(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
 $(eval $(call unit_test,region,worker/region))
 $(eval $(call unit_test,heap,$(VERIFY) base/mapping base/memory_meter,mruby))
 $(eval $(call unit_test,recycle,daemon/recycle))
+$(eval $(call unit_test,renewal,daemon/renewal_pause))
 $(eval $(call unit_test,scaling,daemon/scaling))
 $(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
 $(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))
+$(eval $(call unit_test,surge,daemon/surge))
 $(eval $(call unit_test,shared_library,daemon/shared_library $(CORE)))
 $(eval $(call unit_test,strbuf,$(CORE)))
 $(eval $(call unit_test,syslog,daemon/logs $(CORE)))
 $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
 $(eval $(call unit_test,trace_report,daemon/trace_report base/json $(CORE)))
+$(eval $(call unit_test,warm_up_exchange,daemon/warm_up_exchange base/fcgi_record $(CORE)))
 $(eval $(call unit_test,values,config/values $(CORE)))
 $(eval $(call unit_test,vhost,worker/vhost))
 $(eval $(call unit_test,time_out,worker/rack_failure $(HEAP) worker/time_out worker/vm worker/vm_describe worker/vm_random \

@@ -13,6 +13,7 @@
 #include "allocator_library.h"
 #include "channel.h"
 #include "clock.h"
+#include "env_dir.h"
 #include "inquiry.h"
 #include "log.h"
 #include "logs.h"
@@ -21,6 +22,7 @@
 #include "scaler.h"
 #include "spawn_mold.h"
 #include "supervisor.h"
+#include "surging.h"
 #include "time_outs.h"
 #include "workers.h"
 #include "xalloc.h"
@@ -145,8 +147,21 @@ static void empty_expired(void *data)
         generation_event(generation, GENERATION_EMPTY, "all its processes have ended");
 }
 
+/*
+ * What the apps of a generation that failed have started ends with it, but not before its workers, which are in the
+ * same group. (A process number that is free since a moment ago comes last of all.)
+ */
+static void end_orphans(struct generation *generation)
+{
+    if (generation->state != GENERATION_FAILED || generation->orphan_group == 0 || workers_alive(generation) > 0)
+        return;
+    kill(-generation->orphan_group, SIGKILL);
+    generation->orphan_group = 0;
+}
+
 void generation_check_empty(struct generation *generation)
 {
+    end_orphans(generation);
     loop_timer_set(loop_of(generation), &generation->empty, clock_monotonic_ns());
 }
 
@@ -177,7 +192,10 @@ static void deadline_expired(void *data)
     strbuf_printf(&generation->error, "it was not ready within restart.ready_timeout (%.1f s)", timeout);
     generation->out_of_time = true;
     if (generation->state != GENERATION_LOADING || generation->mold.pid == 0) {
-        fail(generation, "not all workers have reported in");
+        const char *uri = warm_up_request_in_hand(generation);
+        char *where = uri ? xasprintf("warmup: GET %s is not answered yet", uri) : NULL;
+        fail(generation, where ? where : "not all workers have reported in");
+        free(where);
         return;
     }
     kill(generation->mold.pid, SIGALRM);
@@ -185,22 +203,25 @@ static void deadline_expired(void *data)
 }
 
 /* The configuration, the scoreboard and the two ends of the channel and the output, for the mold to inherit. */
-static pid_t spawn_with_descriptors(struct generation *generation, const char *library, int *channel_end,
-                                    int *output_end)
+static pid_t spawn_with_descriptors(struct generation *generation, const char *library,
+                                    const struct env_dir *environment, int *channel_end, int *output_end)
 {
+    struct config_pool settings = *generation->settings;
     struct strbuf text = { 0 };
     int channel[2] = { -1, -1 }, pipe_ends[2] = { -1, -1 }, config = -1;
     int *listeners = xcalloc(generation->listener_count + 1, sizeof *listeners);
     pid_t pid = -1;
 
-    config_print_pool(generation->config, generation->settings, &text);
+    settings.env = environment->env;
+    config_print_pool(generation->config, &settings, &text);
     config = spawn_memfd("cowherd-config", text.data, text.length);
     if (config < 0 || channel_pair(channel) < 0 || pipe2(pipe_ends, O_CLOEXEC) < 0)
         goto done;
     for (size_t i = 0; i < generation->listener_count; i++)
         listeners[i] = generation->listeners[i]->fd;
     struct spawn_mold options = {
-        .pool = generation->settings,
+        .pool = &settings,
+        .environment = environment->outer,
         .library = library,
         .config = config,
         .scoreboard = generation->board_fd,
@@ -232,9 +253,16 @@ static bool start_mold(struct generation *generation, struct strbuf *error)
     struct mold *mold = &generation->mold;
     int channel_end, output_end;
     char *library;
+    struct env_dir environment;
     if (!allocator_library(generation->settings, &library, error))
         return false;
-    pid_t pid = spawn_with_descriptors(generation, library, &channel_end, &output_end);
+    if (!env_dir_read(generation->settings->restart.env_dir, environ, &generation->settings->env, &environment,
+                      error)) {
+        free(library);
+        return false;
+    }
+    pid_t pid = spawn_with_descriptors(generation, library, &environment, &channel_end, &output_end);
+    env_dir_free(&environment);
     free(library);
     if (pid < 0) {
         strbuf_printf(error, "can't start cowherd-mold: %s", strerror(errno));
@@ -302,6 +330,7 @@ void generation_free(struct generation *generation)
     struct loop *loop = loop_of(generation);
     /* One that failed has told so; what still waits here waited for the handover only. */
     ticket_list_settle(&generation->tickets, true, "the generation served, and is gone");
+    warm_up_stop(generation);
     loop_timer_clear(loop, &generation->deadline);
     loop_timer_clear(loop, &generation->refill);
     loop_timer_clear(loop, &generation->handover);
@@ -334,13 +363,17 @@ void generation_event(struct generation *generation, enum generation_event event
     struct loop *loop = loop_of(generation);
     enum generation_action action = generation_step(&generation->state, event);
     switch (action) {
+    case GENERATION_DO_WARM: warm_up_start(generation); break;
     case GENERATION_DO_FORK:
         scaler_begin(generation);
-        if (!workers_fill(generation)) {
+        surging_choose(generation);
+        if (scaler_wanted(generation) == 0) {
+            generation_event(generation, GENERATION_WORKERS_IN, NULL);
+        } else if (generation->one_by_one) {
+            surging_look(generation->pool);
+        } else if (!workers_fill(generation)) {
             strbuf_printf(&generation->error, "can't order a worker: %s", strerror(errno));
             generation_event(generation, GENERATION_FAIL, generation->error.data);
-        } else if (scaler_wanted(generation) == 0) {
-            generation_event(generation, GENERATION_WORKERS_IN, NULL);
         }
         break;
     case GENERATION_DO_PROMOTE:
@@ -356,7 +389,9 @@ void generation_event(struct generation *generation, enum generation_event event
         if (generation->error.length == 0)
             strbuf_puts(&generation->error, reason);
         loop_timer_clear(loop, &generation->deadline);
-        generation_kill(generation, "its generation failed");
+        warm_up_stop(generation);
+        workers_abandon(generation, "its generation failed");
+        generation_kill_mold(generation, "its generation failed");
         if (generation->mold.leaving)
             loop_timer_set(loop, &generation->deadline, clock_monotonic_ns() + LEAVE_NS);
         generation_check_empty(generation);
@@ -409,7 +444,7 @@ static void mold_reaped(struct generation *generation, int status)
     obituary_mold(generation, status, clock_monotonic_ns());
     pid_t group = generation->mold.pid;
     generation->mold.pid = 0;
-    if (generation->state == GENERATION_LOADING || generation->state == GENERATION_STARTING) {
+    if (generation_is_coming(generation->state)) {
         const char *app = generation_app_name(generation, generation->loading_app);
         bool loading = generation->state == GENERATION_LOADING && *app;
         bool unheard = WIFEXITED(status) && WEXITSTATUS(status) == CHANNEL_EXIT_UNHEARD;
@@ -419,9 +454,7 @@ static void mold_reaped(struct generation *generation, int status)
                           unheard ? "an app has closed descriptors that were not its own" : "the error log says more");
         generation_event(generation, GENERATION_FAIL, "the mold ended");
     }
-    /* What the apps have started ends with it. (A process number that is free since a moment ago comes last of all.) */
-    if (generation->state == GENERATION_FAILED)
-        kill(-group, SIGKILL);
+    generation->orphan_group = group;
     workers_forget_ordered(generation);
     workers_lift_request_limits(generation);
     generation_check_empty(generation);

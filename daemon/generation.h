@@ -21,6 +21,7 @@
 #include "scoreboard.h"
 #include "strbuf.h"
 #include "ticket.h"
+#include "warm_up.h"
 
 struct pool;
 struct trace;
@@ -87,6 +88,12 @@ struct generation {
     struct loop_timer empty; /* at the loop's next turn: is anything left of it? */
     unsigned quick_deaths;   /* workers in a row that died young */
     unsigned reported_in;    /* workers that were ready once */
+    struct warm_up warm_up;
+    bool one_by_one;         /* its workers come one at a time, as those of the one before it go */
+    unsigned permitted;      /* then: workers that it may have so far */
+    pid_t orphan_group;      /* what the mold's apps have started, once the mold is reaped; 0: ended, or none */
+    int64_t asked_ns;        /* when it was asked for */
+    int64_t serves_after_ns; /* from then until all its workers were in */
     bool take_backlog;       /* draining: serve what waits in the listen queues first */
     uint64_t load_ns;
     uint64_t region_start;

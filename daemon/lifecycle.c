@@ -68,32 +68,44 @@ struct generation_cell {
 
 /* A generation that is told to drain before it ever served has failed for those who wait for it. */
 static const struct generation_cell generation_table[GENERATION_STATES][GENERATION_EVENTS] = {
-    [GENERATION_LOADING] = { [GENERATION_LOADED] = { GENERATION_STARTING, GENERATION_DO_FORK },
+    [GENERATION_LOADING] = { [GENERATION_LOADED] = { GENERATION_WARMING, GENERATION_DO_WARM },
+                             [GENERATION_WARM] = STAY(GENERATION_LOADING),
                              [GENERATION_WORKERS_IN] = STAY(GENERATION_LOADING),
                              [GENERATION_FAIL] = { GENERATION_FAILED, GENERATION_DO_ABANDON },
                              [GENERATION_DRAIN] = { GENERATION_FAILED, GENERATION_DO_ABANDON },
                              [GENERATION_EMPTY] = { GENERATION_FAILED, GENERATION_DO_ABANDON } },
-    [GENERATION_STARTING] = { [GENERATION_LOADED] = STAY(GENERATION_STARTING),
-                              [GENERATION_WORKERS_IN] = { GENERATION_SERVING, GENERATION_DO_PROMOTE },
-                              [GENERATION_FAIL] = { GENERATION_FAILED, GENERATION_DO_ABANDON },
-                              [GENERATION_DRAIN] = { GENERATION_FAILED, GENERATION_DO_ABANDON },
-                              [GENERATION_EMPTY] = { GENERATION_FAILED, GENERATION_DO_ABANDON } },
+    [GENERATION_WARMING] = { [GENERATION_LOADED] = STAY(GENERATION_WARMING),
+                             [GENERATION_WARM] = { GENERATION_READY, GENERATION_DO_FORK },
+                             [GENERATION_WORKERS_IN] = STAY(GENERATION_WARMING),
+                             [GENERATION_FAIL] = { GENERATION_FAILED, GENERATION_DO_ABANDON },
+                             [GENERATION_DRAIN] = { GENERATION_FAILED, GENERATION_DO_ABANDON },
+                             [GENERATION_EMPTY] = { GENERATION_FAILED, GENERATION_DO_ABANDON } },
+    [GENERATION_READY] = { [GENERATION_LOADED] = STAY(GENERATION_READY),
+                           [GENERATION_WARM] = STAY(GENERATION_READY),
+                           [GENERATION_WORKERS_IN] = { GENERATION_SERVING, GENERATION_DO_PROMOTE },
+                           [GENERATION_FAIL] = { GENERATION_FAILED, GENERATION_DO_ABANDON },
+                           [GENERATION_DRAIN] = { GENERATION_FAILED, GENERATION_DO_ABANDON },
+                           [GENERATION_EMPTY] = { GENERATION_FAILED, GENERATION_DO_ABANDON } },
     [GENERATION_SERVING] = { [GENERATION_LOADED] = STAY(GENERATION_SERVING),
+                             [GENERATION_WARM] = STAY(GENERATION_SERVING),
                              [GENERATION_WORKERS_IN] = STAY(GENERATION_SERVING),
                              [GENERATION_FAIL] = STAY(GENERATION_SERVING),
                              [GENERATION_DRAIN] = { GENERATION_DRAINING, GENERATION_DO_DRAIN },
                              [GENERATION_EMPTY] = STAY(GENERATION_SERVING) },
     [GENERATION_DRAINING] = { [GENERATION_LOADED] = STAY(GENERATION_DRAINING),
+                              [GENERATION_WARM] = STAY(GENERATION_DRAINING),
                               [GENERATION_WORKERS_IN] = STAY(GENERATION_DRAINING),
                               [GENERATION_FAIL] = STAY(GENERATION_DRAINING),
                               [GENERATION_DRAIN] = STAY(GENERATION_DRAINING),
                               [GENERATION_EMPTY] = { GENERATION_GONE, GENERATION_DO_FREE } },
     [GENERATION_GONE] = { [GENERATION_LOADED] = STAY(GENERATION_GONE),
+                          [GENERATION_WARM] = STAY(GENERATION_GONE),
                           [GENERATION_WORKERS_IN] = STAY(GENERATION_GONE),
                           [GENERATION_FAIL] = STAY(GENERATION_GONE),
                           [GENERATION_DRAIN] = STAY(GENERATION_GONE),
                           [GENERATION_EMPTY] = STAY(GENERATION_GONE) },
     [GENERATION_FAILED] = { [GENERATION_LOADED] = STAY(GENERATION_FAILED),
+                            [GENERATION_WARM] = STAY(GENERATION_FAILED),
                             [GENERATION_WORKERS_IN] = STAY(GENERATION_FAILED),
                             [GENERATION_FAIL] = STAY(GENERATION_FAILED),
                             [GENERATION_DRAIN] = STAY(GENERATION_FAILED),
@@ -110,8 +122,14 @@ enum generation_action generation_step(enum generation_state *state, enum genera
 const char *generation_state_name(enum generation_state state)
 {
     static const char *const names[GENERATION_STATES] = {
-        [GENERATION_LOADING] = "loading",   [GENERATION_STARTING] = "starting", [GENERATION_SERVING] = "serving",
-        [GENERATION_DRAINING] = "draining", [GENERATION_GONE] = "gone",         [GENERATION_FAILED] = "failed",
+        [GENERATION_LOADING] = "loading", [GENERATION_WARMING] = "warming",   [GENERATION_READY] = "ready",
+        [GENERATION_SERVING] = "serving", [GENERATION_DRAINING] = "draining", [GENERATION_GONE] = "gone",
+        [GENERATION_FAILED] = "failed",
     };
     return names[state];
+}
+
+bool generation_is_coming(enum generation_state state)
+{
+    return state == GENERATION_LOADING || state == GENERATION_WARMING || state == GENERATION_READY;
 }

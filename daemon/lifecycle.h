@@ -5,9 +5,11 @@
 #ifndef COWHERD_LIFECYCLE_H
 #define COWHERD_LIFECYCLE_H
 
+#include <stdbool.h>
+
 enum child_state {
     CHILD_STARTING, /* ordered or forked, not yet reported in */
-    CHILD_SERVING,  /* accepts connections (idle or busy: the scoreboard knows) */
+    CHILD_SERVING,  /* accepts connections; idle or busy is its own to tell, in its slot of the scoreboard */
     CHILD_DRAINING, /* accepts no more, finishes what it has */
     CHILD_KILLED,   /* SIGKILL is on its way */
     CHILD_GONE,     /* reaped */
@@ -37,8 +39,9 @@ enum child_action child_step(enum child_state *state, enum child_event event);
 const char *child_state_name(enum child_state state);
 
 enum generation_state {
-    GENERATION_LOADING,  /* the mold loads the apps */
-    GENERATION_STARTING, /* loaded, its workers are coming up */
+    GENERATION_LOADING, /* the mold loads the apps */
+    GENERATION_WARMING, /* loaded; its first worker answers the warm-up requests */
+    GENERATION_READY,   /* loaded and warm; its workers are coming in */
     GENERATION_SERVING,
     GENERATION_DRAINING,
     GENERATION_GONE,   /* every process of it is reaped */
@@ -48,6 +51,7 @@ enum generation_state {
 
 enum generation_event {
     GENERATION_LOADED,     /* the mold has loaded */
+    GENERATION_WARM,       /* the warm-up requests are answered, or there are none */
     GENERATION_WORKERS_IN, /* as many workers as wanted serve */
     GENERATION_FAIL,       /* a process of it failed before it served, or it took too long */
     GENERATION_DRAIN,      /* a newer one serves, or the pool ends */
@@ -57,9 +61,10 @@ enum generation_event {
 
 enum generation_action {
     GENERATION_DO_NOTHING,
+    GENERATION_DO_WARM,    /* have the first worker answer the warm-up requests */
     GENERATION_DO_FORK,    /* order its workers */
     GENERATION_DO_PROMOTE, /* it serves: drain the one before it, tell who asked */
-    GENERATION_DO_ABANDON, /* end its processes, tell who asked why */
+    GENERATION_DO_ABANDON, /* end its processes (what serves, gently), tell who asked why */
     GENERATION_DO_DRAIN,   /* drain its workers, let its mold go */
     GENERATION_DO_FREE,    /* nothing is left of it */
     GENERATION_ACTIONS
@@ -67,5 +72,8 @@ enum generation_action {
 
 enum generation_action generation_step(enum generation_state *state, enum generation_event event);
 const char *generation_state_name(enum generation_state state);
+
+/* It has neither served nor failed yet. */
+bool generation_is_coming(enum generation_state state);
 
 #endif

@@ -5,7 +5,9 @@
 
 #include "clock.h"
 #include "log.h"
+#include "renewal.h"
 #include "supervisor.h"
+#include "workers.h"
 #include "xalloc.h"
 
 #define RETRY_PAUSE_NS (100 * CLOCK_NS_PER_MS)
@@ -40,6 +42,7 @@ static void release_listeners(struct pool *pool, struct listener ***listeners, s
 void pool_free(struct pool *pool)
 {
     loop_timer_clear(pool->supervisor->loop, &pool->retry);
+    renewal_clear(pool);
     release_listeners(pool, &pool->listeners, &pool->listener_count);
     release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
     config_release(pool->next);
@@ -94,6 +97,7 @@ static void start_generation(struct pool *pool, struct config *config, struct ti
     const struct config_pool *settings = config_pool_find(config, pool->name);
     struct generation *generation = NULL;
     unsigned number = ++pool->last_number;
+    int64_t asked_ns = clock_monotonic_ns();
 
     if (acquire_listeners(pool, settings, &error))
         generation = generation_start(pool, config, settings, pool->upcoming_listeners, pool->upcoming_listener_count,
@@ -110,9 +114,11 @@ static void start_generation(struct pool *pool, struct config *config, struct ti
         supervisor_pool_changed(pool->supervisor);
         if (pool->serving && pool->serving->mold.pid == 0)
             retry_later(pool);
+        renewal_set(pool);
         return;
     }
     log_info("%s: generation %u is loading (mold %ld)", pool->name, number, (long)generation->mold.pid);
+    generation->asked_ns = asked_ns;
     ticket_list_move(&generation->tickets, tickets);
     generation->next = pool->generations;
     pool->generations = generation;
@@ -184,7 +190,8 @@ static void look_at_handover(void *data)
         loop_timer_set(pool->supervisor->loop, &generation->handover, now + CLOCK_NS_PER_MS);
         return;
     }
-    char *text = xasprintf("%s: generation %u serves (apps loaded in %.3f s)", pool->name, generation->number,
+    char *text = xasprintf("%s: generation %u serves after %.3f s (apps loaded in %.3f s)", pool->name,
+                           generation->number, (double)generation->serves_after_ns / (double)CLOCK_NS_PER_S,
                            (double)generation->load_ns / (double)CLOCK_NS_PER_S);
     ticket_list_settle(&generation->tickets, true, text);
     free(text);
@@ -195,7 +202,9 @@ void pool_generation_serves(struct pool *pool, struct generation *generation)
     struct generation *before = pool->serving;
     pool->serving = generation;
     pool->upcoming = NULL;
+    generation->serves_after_ns = clock_monotonic_ns() - generation->asked_ns;
     remember_error(pool, 0, NULL);
+    renewal_set(pool);
 
     struct listener **old_listeners = pool->listeners;
     size_t old_count = pool->listener_count;
@@ -227,13 +236,17 @@ static int64_t retry_pause(unsigned failures)
     return pause < RETRY_PAUSE_MAX_NS ? pause : RETRY_PAUSE_MAX_NS;
 }
 
-static void retry_expired(void *data)
+void pool_renew(struct pool *pool)
 {
-    struct pool *pool = data;
     if (pool->serving && !pool->upcoming && !pool->stopping) {
         struct ticket_list none = { 0 };
         start_generation(pool, pool->serving->config, &none);
     }
+}
+
+static void retry_expired(void *data)
+{
+    pool_renew(data);
 }
 
 /* The workers of a generation without a mold serve on, but none of them can be replaced. */
@@ -265,6 +278,10 @@ void pool_generation_failed(struct pool *pool, struct generation *generation)
     ticket_list_settle(&generation->tickets, false, text);
     free(text);
     supervisor_pool_changed(pool->supervisor);
+    renewal_set(pool);
+    /* Where it came in one by one, some of the workers before it are gone. */
+    if (pool->serving && !pool->stopping)
+        workers_recycle(pool->serving);
     if (pool->next)
         start_next(pool);
     else if (pool->serving && pool->serving->mold.pid == 0 && !pool->stopping)
@@ -289,6 +306,7 @@ void pool_stop(struct pool *pool, bool now)
         log_info("%s: %s", pool->name, now ? "stops now" : "stops when the running requests are finished");
     pool->stopping = true;
     loop_timer_clear(pool->supervisor->loop, &pool->retry);
+    renewal_clear(pool);
     ticket_list_settle(&pool->next_tickets, false, "the pool is being stopped");
     config_release(pool->next);
     pool->next = NULL;

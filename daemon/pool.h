@@ -44,8 +44,9 @@ struct pool {
     unsigned last_error_generation;
     struct config *next; /* held: a reload came while one was in progress */
     struct ticket_list next_tickets;
-    struct loop_timer retry; /* the mold died: another generation is tried after a pause */
-    unsigned failures;       /* of such retries, in a row */
+    struct loop_timer retry;   /* the mold died: another generation is tried after a pause */
+    unsigned failures;         /* of such retries, in a row */
+    struct loop_timer renewal; /* the next generation unasked, see renewal.h */
     bool stopping;
     struct config *scaled_config; /* held: where this is in force, a fixed pool has... */
     unsigned scaled;              /* ... so many workers in place of those configured */
@@ -58,6 +59,9 @@ struct pool *pool_new(struct supervisor *supervisor, const char *name);
  * ticket (may be NULL) is settled with the outcome.
  */
 void pool_reload(struct pool *pool, struct config *config, struct ticket *ticket);
+
+/* Starts a generation with the configuration that serves, when none is coming up. */
+void pool_renew(struct pool *pool);
 
 /* No new connections; running requests finish. When `now`, everything is killed. */
 void pool_stop(struct pool *pool, bool now);

@@ -71,8 +71,8 @@ static int set_attributes(posix_spawnattr_t *attributes)
 }
 
 /* `inherited` keep their numbers; `output` -1 leaves standard output and error as they are. */
-static pid_t spawn(const struct config_pool *pool, const char *library, char *const arguments[], const int *inherited,
-                   size_t count, int output)
+static pid_t spawn(const struct config_pool *pool, char *const *outer, const char *library, char *const arguments[],
+                   const int *inherited, size_t count, int output)
 {
     char *path = spawn_mold_path();
     if (!path)
@@ -93,7 +93,7 @@ static pid_t spawn(const struct config_pool *pool, const char *library, char *co
     for (size_t i = 0; i < count && error == 0; i++)
         error = posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
     pid_t pid = -1;
-    char **environment = mold_environment(environ, pool, library);
+    char **environment = mold_environment(outer, pool, library);
     if (error == 0)
         error = posix_spawn(&pid, path, &actions, &attributes, arguments, environment);
     mold_environment_free(environment);
@@ -144,7 +144,8 @@ pid_t spawn_mold(const struct spawn_mold *options)
                           "--descriptor-limit",
                           numbers[5],
                           NULL };
-    pid_t pid = spawn(options->pool, options->library, arguments, inherited, count, options->output);
+    pid_t pid =
+        spawn(options->pool, options->environment, options->library, arguments, inherited, count, options->output);
     free(inherited);
     strbuf_free(&listeners);
     return pid;
@@ -155,7 +156,7 @@ int spawn_mold_check(const struct config_pool *pool, const char *library, int co
     char number[16];
     snprintf(number, sizeof number, "%d", config);
     char *arguments[] = { "cowherd-mold", "--check", "--config-fd", number, NULL };
-    pid_t pid = spawn(pool, library, arguments, &config, 1, -1);
+    pid_t pid = spawn(pool, environ, library, arguments, &config, 1, -1);
     if (pid < 0)
         return -1;
     int status;

@@ -9,8 +9,9 @@
 
 struct spawn_mold {
     const struct config_pool *pool;
-    const char *library; /* of the pool's allocator; NULL: none is needed */
-    int config;          /* memfd with the pool's canonical configuration */
+    char *const *environment; /* in place of this process's own */
+    const char *library;      /* of the pool's allocator; NULL: none is needed */
+    int config;               /* memfd with the pool's canonical configuration */
     int scoreboard;
     int channel;    /* the mold's end */
     int output;     /* becomes its standard output and error */

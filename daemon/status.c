@@ -266,6 +266,15 @@ static void print_scaling(struct strbuf *out, const struct generation *generatio
         strbuf_printf(out, "%u to %u configured\n", workers->min, workers->max);
 }
 
+static void print_generations(struct strbuf *out, const struct pool *pool)
+{
+    for (const struct generation *g = pool->generations; g; g = g->next)
+        if (!pool->last_error || g->number != pool->last_error_generation)
+            strbuf_printf(out, "generation %u: %s\n", g->number, generation_state_name(g->state));
+    if (pool->last_error)
+        strbuf_printf(out, "generation %u failed: %s\n", pool->last_error_generation, pool->last_error);
+}
+
 static void print_pool(struct strbuf *out, const struct pool *pool)
 {
     struct ledger ledger = pool_ledger(pool);
@@ -299,8 +308,7 @@ static void print_pool(struct strbuf *out, const struct pool *pool)
     if (pool->serving && pool->serving->settings->memory > 0)
         strbuf_printf(out, "memory: %.1f MiB of %.1f MiB\n", (double)pool->serving->budget_taken / (1 << 20),
                       (double)pool->serving->settings->memory / (1 << 20));
-    if (pool->last_error)
-        strbuf_printf(out, "generation %u failed: %s\n", pool->last_error_generation, pool->last_error);
+    print_generations(out, pool);
     strbuf_printf(out, "%8s %5s  %-9s %10s %9s %9s %6s %9s\n", "PID", "GEN", "STATE", "REQUESTS", "RSS", "SHARED", "",
                   "PRIVATE");
     for (const struct generation *g = pool->generations; g; g = g->next) {

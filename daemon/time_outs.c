@@ -65,7 +65,8 @@ static void look(void *data)
 
     for (uint32_t i = 0; i < generation->worker_slots; i++) {
         struct worker *worker = &generation->workers[i];
-        if (worker->in_use && worker->pid > 0 && (worker->state == CHILD_SERVING || worker->state == CHILD_DRAINING))
+        /* One that starts may have a warm-up request in hand. */
+        if (worker->in_use && worker->pid > 0 && worker->state != CHILD_KILLED && worker->state != CHILD_GONE)
             look_at(worker, &limits, now);
     }
     loop_timer_set(generation->pool->supervisor->loop, &generation->time_outs, now + overdue_period(&limits));

@@ -18,6 +18,7 @@
 #include "recycling.h"
 #include "scaler.h"
 #include "supervisor.h"
+#include "surging.h"
 #include "trace.h"
 #include "xalloc.h"
 
@@ -96,6 +97,8 @@ static void bury(struct worker *worker, int status)
     /* What it said last tells how it went. */
     read_channel(worker);
     enum child_action action = child_step(&worker->state, CHILD_EXIT);
+    if (warm_up_worker_gone(generation, worker))
+        action = CHILD_DO_REPLACE;
 
     inquiry_worker_gone(worker);
     output_close(&worker->output);
@@ -113,7 +116,7 @@ static void bury(struct worker *worker, int status)
 
     if (traced)
         action = CHILD_DO_BURY; /* none is missing */
-    if (action == CHILD_DO_REPLACE && generation->state == GENERATION_STARTING) {
+    if (action == CHILD_DO_REPLACE && generation_is_coming(generation->state)) {
         if (generation->error.length == 0)
             strbuf_printf(&generation->error, "worker %u died before it was ready; the error log says more",
                           worker->index);
@@ -122,6 +125,7 @@ static void bury(struct worker *worker, int status)
         replace_worker(generation, young);
     }
     workers_recycle(generation);
+    surging_look(generation->pool);
     generation_check_empty(generation);
 }
 
@@ -147,6 +151,7 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
         if (++generation->reported_in >= scaler_wanted(generation))
             generation_event(generation, GENERATION_WORKERS_IN, NULL);
         workers_recycle(generation);
+        surging_look(generation->pool);
         break;
     case CHILD_DO_DRAIN: {
         int64_t deadline = now + generation->settings->restart.drain_timeout_ns;
@@ -273,17 +278,28 @@ static struct worker *free_worker(struct generation *generation)
     return NULL;
 }
 
-/* The two orders that a worker comes from; `report` is -1 for one that does not trace. */
-static int send_order(const struct worker *worker, int channel, int worker_end, int output, int report)
+/* What a worker is ordered for; `report` is -1 for one that does not trace. */
+struct purpose {
+    int report;
+    bool warming;
+};
+
+/* The two orders that a worker comes from. */
+static int send_order(const struct worker *worker, int channel, int worker_end, int output,
+                      const struct purpose *purpose)
 {
+    int report = purpose->report;
     struct message trace = { .type = MESSAGE_TRACE_WRITES };
-    struct message order = { .type = MESSAGE_FORK, .fork = { .slot = worker->index, .traced = report >= 0 } };
+    struct message order = {
+        .type = MESSAGE_FORK,
+        .fork = { .slot = worker->index, .traced = report >= 0, .warming = purpose->warming },
+    };
     if (report >= 0 && channel_send(channel, &trace, &report, 1) < 0)
         return -1;
     return channel_send(worker->generation->mold.channel.fd, &order, (int[]){ worker_end, output }, 2);
 }
 
-static struct worker *order(struct generation *generation, struct recycle_limits limits, int report)
+static struct worker *order(struct generation *generation, struct recycle_limits limits, struct purpose purpose)
 {
     struct worker *worker = free_worker(generation);
     int channel[2], pipe_ends[2];
@@ -300,9 +316,9 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     atomic_store(&worker->slot->app, SCOREBOARD_NO_APP);
     atomic_store(&worker->slot->generation, generation->number);
     atomic_store(&worker->slot->number, worker->index);
-    atomic_store(&worker->slot->request_limit, worker->limits.requests);
+    atomic_store(&worker->slot->request_limit, purpose.warming ? 0 : worker->limits.requests);
     worker->started_ns = clock_monotonic_ns();
-    int sent = send_order(worker, channel[0], channel[1], pipe_ends[1], report);
+    int sent = send_order(worker, channel[0], channel[1], pipe_ends[1], &purpose);
     int error = errno;
     close(channel[1]);
     close(pipe_ends[1]);
@@ -338,12 +354,28 @@ static struct worker *order(struct generation *generation, struct recycle_limits
 
 static bool order_worker(struct generation *generation)
 {
-    return order(generation, recycling_draw(generation->settings), -1) != NULL;
+    return order(generation, recycling_draw(generation->settings), (struct purpose){ .report = -1 }) != NULL;
+}
+
+struct worker *workers_order_warming(struct generation *generation)
+{
+    return order(generation, recycling_draw(generation->settings), (struct purpose){ .report = -1, .warming = true });
+}
+
+void workers_let_serve(struct worker *worker)
+{
+    struct message serve = { .type = MESSAGE_SERVE };
+    uint64_t warm_up = atomic_load(&worker->slot->accepted);
+    if (worker->limits.requests > 0)
+        atomic_store(&worker->slot->request_limit, worker->limits.requests + warm_up);
+    /* One that is gone is reaped soon. */
+    if (worker->channel.fd < 0 || channel_send(worker->channel.fd, &serve, NULL, 0) < 0)
+        log_warn("%s: worker %u can't be told to serve", worker->generation->pool->name, worker->index);
 }
 
 struct worker *workers_order_traced(struct generation *generation, uint64_t requests, int report)
 {
-    return order(generation, (struct recycle_limits){ .requests = requests }, report);
+    return order(generation, (struct recycle_limits){ .requests = requests }, (struct purpose){ .report = report });
 }
 
 void workers_drain_one(struct worker *worker, const char *reason)
@@ -375,7 +407,7 @@ bool workers_fill(struct generation *generation)
     unsigned unanswered = count_unanswered(generation);
     unsigned present = generation_count(generation, CHILD_STARTING) + generation_count(generation, CHILD_SERVING) -
                        count_replaced(generation);
-    unsigned wanted = scaler_wanted(generation);
+    unsigned wanted = surging_permits(generation, scaler_wanted(generation));
     for (; present < wanted && unanswered < ORDERS_MAX; present++, unanswered++)
         if (!order_worker(generation))
             return false;
@@ -385,7 +417,8 @@ bool workers_fill(struct generation *generation)
 /* As many as are in place beyond the number wanted; one that waits for its last request goes by itself. */
 static void let_replaced_go(struct generation *generation)
 {
-    unsigned serving = generation_count(generation, CHILD_SERVING), wanted = scaler_wanted(generation);
+    unsigned serving = generation_count(generation, CHILD_SERVING);
+    unsigned wanted = surging_permits(generation, scaler_wanted(generation));
     for (uint32_t i = 0; i < generation->worker_slots && serving > wanted; i++) {
         struct worker *worker = &generation->workers[i];
         if (!worker->in_use || worker->trace || worker->state != CHILD_SERVING || worker->replaced == RECYCLE_NONE ||
@@ -407,14 +440,15 @@ static void let_excess_go(struct generation *generation)
 void workers_recycle(struct generation *generation)
 {
     bool serves = generation->state == GENERATION_SERVING;
-    if ((!serves && generation->state != GENERATION_STARTING) || generation->mold.channel.fd < 0)
+    if ((!serves && generation->state != GENERATION_READY) || generation->mold.channel.fd < 0)
         return;
-    if (serves)
+    bool settled = serves && !surging_replaces(generation);
+    if (settled)
         recycling_choose(generation);
     /* Where workers die young, the next one waits for its time. */
     if (!loop_timer_is_set(&generation->refill) && !workers_fill(generation))
         log_warn("%s: generation %u: can't order a worker", generation->pool->name, generation->number);
-    if (serves) {
+    if (settled) {
         let_replaced_go(generation);
         let_excess_go(generation);
     }
@@ -468,6 +502,15 @@ void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int
         measure_at_birth(worker);
     /* There is room for the next order. */
     workers_recycle(generation);
+}
+
+void workers_abandon(struct generation *generation, const char *reason)
+{
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        struct worker *worker = &generation->workers[i];
+        if (worker->in_use)
+            worker_step(worker, worker->state == CHILD_STARTING ? CHILD_KILL : CHILD_DRAIN, reason);
+    }
 }
 
 void workers_tell(struct generation *generation, enum child_event event, const char *reason)

@@ -28,6 +28,11 @@ void workers_measured(struct worker *worker, const struct memory_figures *figure
  */
 struct worker *workers_order_traced(struct generation *generation, uint64_t requests, int report);
 
+/* Orders the worker that answers the warm-up requests, and then waits for workers_let_serve. NULL with errno. */
+struct worker *workers_order_warming(struct generation *generation);
+/* It has answered them, and they don't count as its requests. */
+void workers_let_serve(struct worker *worker);
+
 /* Tells one worker to drain. `reason` is static text. */
 void workers_drain_one(struct worker *worker, const char *reason);
 
@@ -36,6 +41,9 @@ void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int
 
 /* SIGKILL to one that lives, or has been killed already; another takes its place. `reason` is static text. */
 void worker_kill(struct worker *worker, const char *reason);
+
+/* Those that serve finish what they have and leave; those that don't yet are killed. */
+void workers_abandon(struct generation *generation, const char *reason);
 
 /* Drain or kill them all. */
 void workers_tell(struct generation *generation, enum child_event event, const char *reason);

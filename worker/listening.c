@@ -34,7 +34,9 @@ static void watch_listener(struct listening *listening, struct listener_watch *l
     struct epoll_event event = { .events = EPOLLIN | (listening->exclusive ? EPOLLEXCLUSIVE : 0),
                                  .data.ptr = listener };
 
-    if (!listener->watched && epoll_ctl(listening->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) == -1)
+    if (!listening->started || listener->watched)
+        return;
+    if (epoll_ctl(listening->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) == -1)
         fatal("a listening socket can't be watched");
     listener->watched = true;
 }
@@ -308,6 +310,13 @@ void listening_stop(struct listening *listening, bool take_backlog)
         unwatch_listener(listening, &listening->watches[i]);
 }
 
+void listening_start(struct listening *listening)
+{
+    listening->started = true;
+    for (size_t i = 0; i < listening->count && !listening->withheld && listening->pause_until_ns == 0; i++)
+        watch_listener(listening, &listening->watches[i]);
+}
+
 void listening_open(struct listening *listening, int epoll_fd, struct intake *intake,
                     const struct server_options *options)
 {
@@ -331,8 +340,9 @@ void listening_open(struct listening *listening, int epoll_fd, struct intake *in
             .fd = options->listeners[i].fd,
             .with_address = options->listeners[i].type != LISTEN_UNIX,
         };
-        watch_listener(listening, &listening->watches[i]);
     }
+    if (!options->warming)
+        listening_start(listening);
 }
 
 void listening_close(struct listening *listening)

@@ -25,6 +25,7 @@ struct listening {
     size_t count;
     bool accepting;         /* a listener was ready in the last round */
     bool exclusive;         /* how the listeners are watched */
+    bool started;           /* they may be watched at all */
     bool withheld;          /* they are not watched, for every request left is spoken for */
     int64_t giving_way_ns;  /* since when a connection is left to others; 0: none is */
     int64_t pause_until_ns; /* no accepting before this, or before a connection closes; 0: not paused */
@@ -34,11 +35,12 @@ struct listening {
 };
 
 /*
- * Watches the listeners. Everything but the struct stays the caller's and must outlive it. An entry of socket.allow
- * that can't be read is fatal.
+ * Watches the listeners, where the worker is warming from listening_start on. Everything but the struct stays the
+ * caller's and must outlive it. An entry of socket.allow that can't be read is fatal.
  */
 void listening_open(struct listening *listening, int epoll_fd, struct intake *intake,
                     const struct server_options *options);
+void listening_start(struct listening *listening);
 /* Leaves the sockets open. */
 void listening_close(struct listening *listening);
 

@@ -204,7 +204,6 @@ static int load(struct mold *mold)
     return 0;
 }
 
-/* In the new process: everything of the mold's that is not the worker's goes. */
 /* What was handed over under a name may be of either kind. */
 static enum config_listen_type type_of(int listener)
 {
@@ -214,8 +213,10 @@ static enum config_listen_type type_of(int listener)
                                                                                                  : LISTEN_TCP;
 }
 
-static void become_worker(struct mold *mold, uint32_t slot_index, bool traced, int channel, int output)
+/* In the new process: everything of the mold's that is not the worker's goes. */
+static void become_worker(struct mold *mold, const struct message *order, int channel, int output)
 {
+    uint32_t slot_index = order->fork.slot;
     const struct mold_options *options = mold->options;
     const struct config_pool *pool = options->pool;
     close(options->channel);
@@ -242,10 +243,11 @@ static void become_worker(struct mold *mold, uint32_t slot_index, bool traced, i
         .channel = channel,
         .listeners = listeners,
         .listener_count = options->listener_count,
-        .traced = traced,
+        .traced = order->fork.traced != 0,
+        .warming = order->fork.warming != 0,
     };
     orphaned_prepare(channel, options->listeners, pool->listen_count, server.slot, pool);
-    if (traced)
+    if (server.traced)
         traced_worker_run(&server);
     else
         server_run(&server);
@@ -263,7 +265,7 @@ static void fork_on_command(struct mold *mold, const struct message *order, cons
     } else {
         pid = fork_worker();
         if (pid == 0)
-            become_worker(mold, slot_index, order->fork.traced != 0, descriptors[0], descriptors[1]);
+            become_worker(mold, order, descriptors[0], descriptors[1]);
     }
     if (pid > 0)
         answer.forked.pid = pid;

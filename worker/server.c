@@ -107,6 +107,27 @@ static void answer_map(const struct server *server, int fd)
         log_warn("a map of the heap can't be sent");
 }
 
+static void announce(struct server *server)
+{
+    const struct server_options *options = server->options;
+    struct message ready = { .type = MESSAGE_READY, .ready = { .slot = options->slot_index } };
+
+    atomic_store_explicit(&options->slot->ready_ns, server->intake.now_ns, memory_order_relaxed);
+    atomic_store_explicit(&options->slot->state, SLOT_IDLE, memory_order_release);
+    title_state(slot_state_name(SLOT_IDLE));
+    if (channel_send(options->channel, &ready, NULL, 0) == -1)
+        log_warn("the supervisor can't be told that this worker is ready");
+    quota_announce(&server->intake.quota);
+}
+
+static void end_warm_up(struct server *server)
+{
+    if (server->intake.draining || server->listening.started)
+        return;
+    listening_start(&server->listening);
+    announce(server);
+}
+
 static void receive_message(struct server *server)
 {
     struct message message;
@@ -127,6 +148,8 @@ static void receive_message(struct server *server)
         server->order_deadline_ns = message.drain.deadline_ns;
         server->order_backlog = message.drain.take_backlog != 0;
         break;
+    case MESSAGE_WARM_UP: intake_accept(&server->intake, descriptors[0]); break;
+    case MESSAGE_SERVE: end_warm_up(server); break;
     case MESSAGE_MEASURE: answer_measure(server); break;
     case MESSAGE_MAP_HEAP: answer_map(server, descriptors[0]); break;
     case MESSAGE_ACCESS_LOG: access_log_replace(descriptors[0]); break;
@@ -270,7 +293,6 @@ static void take_signals(sigset_t *open_mask)
 
 void server_run(const struct server_options *options)
 {
-    struct message ready = { .type = MESSAGE_READY, .ready = { .slot = options->slot_index } };
     struct server server;
     sigset_t open_mask;
 
@@ -278,12 +300,8 @@ void server_run(const struct server_options *options)
     server_open(&server, options);
     atomic_store_explicit(&options->slot->request_fd, -1, memory_order_relaxed);
     atomic_store_explicit(&options->slot->app, SCOREBOARD_NO_APP, memory_order_relaxed);
-    atomic_store_explicit(&options->slot->ready_ns, server.intake.now_ns, memory_order_relaxed);
-    atomic_store_explicit(&options->slot->state, SLOT_IDLE, memory_order_release);
-    title_state(slot_state_name(SLOT_IDLE));
-    if (channel_send(options->channel, &ready, NULL, 0) == -1)
-        log_warn("the supervisor can't be told that this worker is ready");
-    quota_announce(&server.intake.quota);
+    if (!options->warming)
+        announce(&server);
     while (!is_finished(&server))
         run_round(&server, &open_mask);
     server_close(&server);

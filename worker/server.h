@@ -25,12 +25,13 @@ struct server_options {
     int channel; /* to the supervisor */
     const struct server_listener *listeners;
     size_t listener_count;
-    bool traced; /* requests are for this worker rather than for the others */
+    bool traced;  /* requests are for this worker rather than for the others */
+    bool warming; /* until SERVE it serves what comes with WARM_UP, and accepts nothing */
 };
 
 /*
- * Sends READY, then serves until the supervisor sends DRAIN or goes away (end of file on the channel) and what was
- * accepted is finished. Returns; the caller leaves the process.
+ * Sends READY (where it is warming, at SERVE), and serves until the supervisor sends DRAIN or goes away (end of file on
+ * the channel) and what was accepted is finished. Returns; the caller leaves the process.
  */
 void server_run(const struct server_options *options);
 

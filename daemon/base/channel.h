@@ -28,7 +28,8 @@ struct message {
     union {
         struct {
             uint32_t slot;
-            uint32_t traced; /* not 0: TRACE_WRITES waits in the worker's channel */
+            uint32_t traced;  /* not 0: TRACE_WRITES waits in the worker's channel */
+            uint32_t warming; /* not 0: the worker accepts no connections before SERVE */
         } fork;
         struct {
             uint32_t app; /* index in the pool's apps */

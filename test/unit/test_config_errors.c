@@ -102,13 +102,14 @@ static void says_what_is_not_yet_effective(void **state)
     (void)state;
     struct config_report report;
     struct config *config = parse("pools:\n  web:\n    " APP "\n    listen: a.sock\n    restart:\n      interval: 1h\n"
-                                  "    memory: 0\n    chroot: /srv\n    frozen: false\n    hooks: []\n",
+                                  "    memory: 0\n    chroot: /srv\n    frozen: false\n    hooks: []\n"
+                                  "status: {listen: s.sock}\n",
                                   &report);
     assert_null(config); /* hooks belong to an app */
     assert_int_equal(report.errors.count, 1);
     assert_string_equal(report.errors.items[0], "test.yml:10:5: pools.web: unknown key \"hooks\"");
     assert_int_equal(report.warnings.count, 1);
-    assert_string_equal(report.warnings.items[0], "test.yml:6:17: pools.web.restart.interval: not yet effective");
+    assert_string_equal(report.warnings.items[0], "test.yml:11:18: status.listen: not yet effective");
     config_report_free(&report);
 }
 

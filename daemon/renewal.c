@@ -1,0 +1,42 @@
+#include "renewal.h"
+
+#include <sys/random.h>
+
+#include "clock.h"
+#include "log.h"
+#include "pool.h"
+#include "supervisor.h"
+
+static void expired(void *data)
+{
+    struct pool *pool = data;
+    if (!pool->serving || pool->stopping)
+        return;
+    if (pool->upcoming) {
+        renewal_set(pool);
+        return;
+    }
+    log_info("%s: restart.interval: a new generation is due", pool->name);
+    pool_renew(pool);
+}
+
+void renewal_set(struct pool *pool)
+{
+    const struct generation *serving = pool->serving;
+    renewal_clear(pool);
+    if (!serving || pool->stopping || serving->settings->restart.interval_ns == 0)
+        return;
+    uint64_t seed;
+    int64_t now = clock_monotonic_ns();
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+        seed = (uint64_t)now;
+    pool->renewal.expired = expired;
+    pool->renewal.data = pool;
+    loop_timer_set(pool->supervisor->loop, &pool->renewal,
+                   now + renewal_pause(serving->settings->restart.interval_ns, seed));
+}
+
+void renewal_clear(struct pool *pool)
+{
+    loop_timer_clear(pool->supervisor->loop, &pool->renewal);
+}
