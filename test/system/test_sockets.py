@@ -241,13 +241,15 @@ def test_the_peak_is_seen_without_anybody_asking(cowherd):
     cowherd.configure(workers=1)
     cowherd.app(HOLD % fifo)
     cowherd.start()
-    with cowherd.connect() as busy, cowherd.connect() as waiting:
+    with cowherd.connect() as busy:
         held = busy.start(uri="/hold")
         with fifo.wait_reader():
+            waiting = cowherd.connect()
             response = waiting.start()
             cowherd.wait_until(lambda: cowherd.pool()["all_busy"] > 0)
         assert busy.read_response(held).text == "x"
-        assert waiting.read_response(response).text == "x"
+        with waiting:
+            assert waiting.read_response(response).text == "x"
     assert cowherd.pool()["listen"][0]["queue_peak"] == 1
 
 
@@ -454,9 +456,10 @@ def test_a_stop_leaves_what_waits_to_who_listens_next(cowherd):
     with unix_listener(path) as given:
         hand_over(cowherd, [given], "web")
         cowherd.wait_ready()
-        with fastcgi.Connection(path) as busy, fastcgi.Connection(path) as waiting:
+        with fastcgi.Connection(path) as busy:
             held = busy.start(uri="/hold")
             with fifo.wait_reader():
+                waiting = fastcgi.Connection(path)
                 response = waiting.start()
                 cowherd.signal(signal.SIGTERM)
                 cowherd.wait_log("web", "stops when")
@@ -464,7 +467,8 @@ def test_a_stop_leaves_what_waits_to_who_listens_next(cowherd):
             assert cowherd.process.wait(20) == 0
             app.write_text('run ->(env) { [200, {}, ["the next one"]] }')
             hand_over(cowherd, [given], "web")
-            assert waiting.read_response(response).text == "the next one"
+            with waiting:
+                assert waiting.read_response(response).text == "the next one"
 
 
 def test_reloads_under_load_on_a_socket_of_systemd(cowherd):
