@@ -23,6 +23,7 @@ Q := $(if $(V),,@)
 
 # Code that both programs link. It knows libc alone.
 BASE := \
+	daemon/base/allow \
 	daemon/base/channel \
 	daemon/base/clock \
 	daemon/base/emergency_answer \
@@ -55,10 +56,16 @@ CONFIG := \
 DAEMON := \
 	daemon/allocator_library \
 	daemon/announce \
+	daemon/backoff \
 	daemon/check_command \
 	daemon/control \
 	daemon/control_client \
+	daemon/crash_loop \
 	daemon/env_dir \
+	daemon/fallback \
+	daemon/fallback_command \
+	daemon/fallback_policy \
+	daemon/fallback_request \
 	daemon/front_command \
 	daemon/front_nginx \
 	daemon/generation \
@@ -78,10 +85,12 @@ DAEMON := \
 	daemon/mold_environment \
 	daemon/notify \
 	daemon/obituary \
+	daemon/oom_watch \
 	daemon/orphans \
 	daemon/output \
 	daemon/overdue \
 	daemon/pid_file \
+	daemon/poison \
 	daemon/pool \
 	daemon/recycle \
 	daemon/recycling \
@@ -112,7 +121,6 @@ DAEMON := \
 WORKER := \
 	worker/access_log \
 	worker/allocator \
-	worker/allow \
 	worker/answer \
 	worker/app \
 	worker/barrier \
@@ -153,6 +161,7 @@ WORKER := \
 	worker/references \
 	worker/region \
 	worker/remembered_set \
+	worker/request_hash \
 	worker/server \
 	worker/time_out \
 	worker/title \
@@ -299,8 +308,8 @@ RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worke
 	worker/vm_describe worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
-LOOP := worker/access_log worker/allow worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
-	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/server \
+LOOP := worker/access_log worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
+	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/request_hash worker/server \
 	worker/time_out worker/title worker/vhost
 
 # What a worker does with its heap between requests, and tells of it.
@@ -318,15 +327,18 @@ UNIT_TESTS :=
 $(eval $(call unit_test,access_log,worker/access_log base/json $(CORE)))
 $(eval $(call unit_test,allocator,worker/allocator $(CORE)))
 $(eval $(call unit_test,allocator_library,daemon/allocator_library $(CORE)))
-$(eval $(call unit_test,allow,worker/allow $(CORE)))
+$(eval $(call unit_test,allow,base/allow $(CORE)))
 $(eval $(call unit_test,app,worker/app $(RACK),mruby))
 $(eval $(call unit_test,answer,worker/answer $(CORE)))
+$(eval $(call unit_test,backoff,daemon/backoff))
 $(eval $(call unit_test,channel,base/channel $(CORE)))
 $(eval $(call unit_test,chroot,worker/chroot $(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,emergency_answer,base/emergency_answer base/fcgi_record $(CORE)))
 $(eval $(call unit_test,env_dir,daemon/env_dir config/names config/values $(CORE)))
+$(eval $(call unit_test,fallback_policy,daemon/fallback_policy))
+$(eval $(call unit_test,fallback_request,daemon/fallback_request base/fcgi_record $(CORE)))
 $(eval $(call unit_test,fcgi,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
@@ -347,6 +359,7 @@ $(eval $(call unit_test,notify,daemon/loop daemon/notify $(CORE)))
 $(eval $(call unit_test,overdue,daemon/overdue))
 $(eval $(call unit_test,names,config/names config/values $(CORE)))
 $(eval $(call unit_test,nearest,config/nearest))
+$(eval $(call unit_test,oom_watch,daemon/oom_watch $(CORE)))
 $(eval $(call unit_test,orphans,daemon/orphans))
 $(eval $(call unit_test,rack,$(RACK),mruby))
 $(eval $(call unit_test,rack_body,$(RACK),mruby))
@@ -355,11 +368,13 @@ $(eval $(call unit_test,rack_input,$(RACK),mruby))
 $(eval $(call unit_test,rack_response,$(RACK),mruby))
 $(eval $(call unit_test,params,worker/params base/fcgi_record $(CORE)))
 $(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
+$(eval $(call unit_test,poison,daemon/poison base/scoreboard))
 $(eval $(call unit_test,region,worker/region))
 $(eval $(call unit_test,heap,$(VERIFY) base/mapping base/memory_meter,mruby))
 $(eval $(call unit_test,recycle,daemon/recycle))
 $(eval $(call unit_test,renewal,daemon/renewal_pause))
 $(eval $(call unit_test,scaling,daemon/scaling))
+$(eval $(call unit_test,request_hash,worker/request_hash))
 $(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
 $(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))

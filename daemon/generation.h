@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "backoff.h"
 #include "config.h"
 #include "lifecycle.h"
 #include "listener.h"
@@ -16,6 +17,7 @@
 #include "memory_meter.h"
 #include "output.h"
 #include "overdue.h"
+#include "poison.h"
 #include "recycle.h"
 #include "scaler.h"
 #include "scoreboard.h"
@@ -47,6 +49,7 @@ struct worker {
     uint64_t private_at_first;    /* memory.private_bytes when it was measured first */
     struct overdue_watch overdue; /* its request in hand */
     bool answered_late;           /* that was answered in its stead */
+    bool killed_for_memory;       /* by the kernel */
     struct recycle_limits limits; /* its own, drawn when it was ordered */
     bool almost_done;             /* it has told so */
     enum recycle_reason replaced; /* it is, or was, to be replaced */
@@ -86,7 +89,8 @@ struct generation {
     struct loop_timer handover;  /* until the generations before accept no more */
     int64_t handover_began_ns;
     struct loop_timer empty; /* at the loop's next turn: is anything left of it? */
-    unsigned quick_deaths;   /* workers in a row that died young */
+    struct backoff deaths;   /* of workers in a row that died young */
+    struct poison poison;    /* requests that kill their workers */
     unsigned reported_in;    /* workers that were ready once */
     struct warm_up warm_up;
     bool one_by_one;         /* its workers come one at a time, as those of the one before it go */

@@ -8,6 +8,7 @@
 #include "check_command.h"
 #include "config.h"
 #include "control_client.h"
+#include "fallback_command.h"
 #include "front_command.h"
 #include "heap_command.h"
 #include "load_config.h"
@@ -259,6 +260,8 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "request") == 0)
         return request_command(argc - 1, argv + 1);
+    if (strcmp(name, "fallback") == 0)
+        return fallback_command(argc - 1, argv + 1);
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
         puts("cowherd " COWHERD_VERSION);
         return 0;

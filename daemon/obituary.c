@@ -50,8 +50,9 @@ void obituary_worker(const struct worker *worker, int status, int64_t now_ns)
                  seconds(now_ns - request_started), generation_app_name(generation, atomic_load(&slot->app)));
     }
     struct strbuf text = { 0 };
-    strbuf_printf(&text, "worker %u of %s (pid %ld, generation %u) ended: %s after %.3f s and %llu requests%s%s%s",
+    strbuf_printf(&text, "worker %u of %s (pid %ld, generation %u) ended: %s%s after %.3f s and %llu requests%s%s%s",
                   worker->index, generation->pool->name, (long)worker->pid, generation->number, obituary_cause(status),
+                  worker->killed_for_memory ? ", by the kernel: out of memory," : "",
                   seconds(now_ns - worker->started_ns), (unsigned long long)accepted, serving,
                   worker->told_to_go ? "; told to go: " : "", worker->told_to_go ? worker->told_to_go : "");
     if (clean)

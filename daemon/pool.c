@@ -4,14 +4,13 @@
 #include <string.h>
 
 #include "clock.h"
+#include "crash_loop.h"
 #include "log.h"
 #include "renewal.h"
 #include "supervisor.h"
 #include "workers.h"
 #include "xalloc.h"
 
-#define RETRY_PAUSE_NS (100 * CLOCK_NS_PER_MS)
-#define RETRY_PAUSE_MAX_NS (30 * CLOCK_NS_PER_S)
 /* A stopped worker must not keep who asked for a reload waiting. */
 #define HANDOVER_NS CLOCK_NS_PER_S
 /* A mold that served for longer than this did not die of what it loaded. */
@@ -27,6 +26,7 @@ struct pool *pool_new(struct supervisor *supervisor, const char *name)
     pool->supervisor = supervisor;
     pool->name = xstrdup(name);
     pool->retry = (struct loop_timer){ .expired = retry_expired, .data = pool };
+    fallback_init(&pool->fallback, pool);
     return pool;
 }
 
@@ -54,7 +54,7 @@ void pool_free(struct pool *pool)
 
 bool pool_is_gone(const struct pool *pool)
 {
-    return !pool->generations && !loop_timer_is_set(&pool->retry) && !pool->next;
+    return !pool->generations && pool->fallback.pid == 0 && !loop_timer_is_set(&pool->retry) && !pool->next;
 }
 
 const struct config_pool *pool_settings(const struct pool *pool)
@@ -230,12 +230,6 @@ void pool_generation_serves(struct pool *pool, struct generation *generation)
     start_next(pool);
 }
 
-static int64_t retry_pause(unsigned failures)
-{
-    int64_t pause = failures > 9 ? RETRY_PAUSE_MAX_NS : RETRY_PAUSE_NS << failures;
-    return pause < RETRY_PAUSE_MAX_NS ? pause : RETRY_PAUSE_MAX_NS;
-}
-
 void pool_renew(struct pool *pool)
 {
     if (pool->serving && !pool->upcoming && !pool->stopping) {
@@ -252,16 +246,17 @@ static void retry_expired(void *data)
 /* The workers of a generation without a mold serve on, but none of them can be replaced. */
 static void retry_later(struct pool *pool)
 {
-    int64_t pause = retry_pause(pool->failures++);
+    int64_t pause = crash_loop_retry_pause(pool);
     log_warnx("%s: the serving generation has no mold: a new one is tried in %.1f s", pool->name,
               (double)pause / (double)CLOCK_NS_PER_S);
     loop_timer_set(pool->supervisor->loop, &pool->retry, clock_monotonic_ns() + pause);
+    fallback_look(&pool->fallback);
 }
 
 void pool_mold_died(struct pool *pool, struct generation *generation)
 {
     if (clock_monotonic_ns() - generation->mold.started_ns > MOLD_PROVEN_NS)
-        pool->failures = 0;
+        backoff_succeeded(&pool->failures);
     if (pool->serving == generation && !pool->upcoming && !pool->stopping)
         retry_later(pool);
 }
@@ -317,11 +312,12 @@ void pool_stop(struct pool *pool, bool now)
         if (now)
             generation_kill(generation, "the pool stops now");
     }
+    fallback_stop(&pool->fallback, now);
     release_listeners(pool, &pool->listeners, &pool->listener_count);
     supervisor_pool_changed(pool->supervisor);
 }
 
-static void add_slot(struct ledger *ledger, const struct slot *slot)
+void ledger_add(struct ledger *ledger, const struct slot *slot)
 {
     ledger->accepted += atomic_load(&slot->accepted);
     ledger->completed += atomic_load(&slot->completed);
@@ -335,10 +331,10 @@ static void add_slot(struct ledger *ledger, const struct slot *slot)
 void pool_account(struct pool *pool, const struct slot *slot, bool answered_late)
 {
     struct ledger one = { .error_answered = answered_late };
-    add_slot(&one, slot);
+    ledger_add(&one, slot);
     pool->dead.error_answered += answered_late;
     uint64_t answered = one.completed + one.error_answered + one.client_gone;
-    add_slot(&pool->dead, slot);
+    ledger_add(&pool->dead, slot);
     if (one.accepted > answered)
         pool->dead.lost += one.accepted - answered;
 }
@@ -349,6 +345,8 @@ struct ledger pool_ledger(const struct pool *pool)
     for (const struct generation *generation = pool->generations; generation; generation = generation->next)
         for (uint32_t i = 0; i < generation->worker_slots; i++)
             if (generation->workers[i].in_use)
-                add_slot(&ledger, generation->workers[i].slot);
+                ledger_add(&ledger, generation->workers[i].slot);
+    if (pool->fallback.board)
+        ledger_add(&ledger, &pool->fallback.board->slot[0]);
     return ledger;
 }

@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backoff.h"
 #include "config.h"
+#include "fallback.h"
 #include "generation.h"
 #include "listener.h"
 #include "recycle.h"
@@ -45,8 +47,10 @@ struct pool {
     struct config *next; /* held: a reload came while one was in progress */
     struct ticket_list next_tickets;
     struct loop_timer retry;   /* the mold died: another generation is tried after a pause */
-    unsigned failures;         /* of such retries, in a row */
+    struct backoff failures;   /* of such retries, in a row */
     struct loop_timer renewal; /* the next generation unasked, see renewal.h */
+    struct fallback fallback;
+    uint64_t killed_for_memory; /* workers, by the kernel */
     bool stopping;
     struct config *scaled_config; /* held: where this is in force, a fixed pool has... */
     unsigned scaled;              /* ... so many workers in place of those configured */
@@ -75,6 +79,9 @@ const struct config_pool *pool_settings(const struct pool *pool);
 
 /* The ledger of the living and the dead. */
 struct ledger pool_ledger(const struct pool *pool);
+
+/* Adds what a slot has counted. */
+void ledger_add(struct ledger *ledger, const struct slot *slot);
 
 /* From the generations: */
 void pool_generation_serves(struct pool *pool, struct generation *generation);

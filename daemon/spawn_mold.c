@@ -71,12 +71,9 @@ static int set_attributes(posix_spawnattr_t *attributes)
 }
 
 /* `inherited` keep their numbers; `output` -1 leaves standard output and error as they are. */
-static pid_t spawn(const struct config_pool *pool, char *const *outer, const char *library, char *const arguments[],
-                   const int *inherited, size_t count, int output)
+static pid_t spawn_program(const char *path, char *const environment[], char *const arguments[], const int *inherited,
+                           size_t count, int output)
 {
-    char *path = spawn_mold_path();
-    if (!path)
-        return -1;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_init(&actions);
@@ -93,17 +90,61 @@ static pid_t spawn(const struct config_pool *pool, char *const *outer, const cha
     for (size_t i = 0; i < count && error == 0; i++)
         error = posix_spawn_file_actions_adddup2(&actions, inherited[i], inherited[i]);
     pid_t pid = -1;
-    char **environment = mold_environment(outer, pool, library);
     if (error == 0)
         error = posix_spawn(&pid, path, &actions, &attributes, arguments, environment);
-    mold_environment_free(environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
-    free(path);
     if (error != 0) {
         errno = error;
         return -1;
     }
+    return pid;
+}
+
+static pid_t spawn(const struct config_pool *pool, char *const *outer, const char *library, char *const arguments[],
+                   const int *inherited, size_t count, int output)
+{
+    char *path = spawn_mold_path();
+    if (!path)
+        return -1;
+    char **environment = mold_environment(outer, pool, library);
+    pid_t pid = spawn_program(path, environment, arguments, inherited, count, output);
+    int error = errno;
+    mold_environment_free(environment);
+    free(path);
+    errno = error;
+    return pid;
+}
+
+pid_t spawn_fallback(const struct spawn_mold *options)
+{
+    struct strbuf listeners = { 0 };
+    int *inherited = xcalloc(options->listener_count + 3, sizeof *inherited);
+    size_t count = 0;
+    char numbers[3][24];
+
+    for (size_t i = 0; i < options->listener_count; i++) {
+        strbuf_printf(&listeners, "%s%d", i ? "," : "", options->listeners[i]);
+        inherited[count++] = options->listeners[i];
+    }
+    inherited[count++] = options->config;
+    inherited[count++] = options->scoreboard;
+    inherited[count++] = options->channel;
+    snprintf(numbers[0], sizeof numbers[0], "%d", options->config);
+    snprintf(numbers[1], sizeof numbers[1], "%d", options->scoreboard);
+    snprintf(numbers[2], sizeof numbers[2], "%d", options->channel);
+    char *title = xasprintf("cowherd: %s", options->pool->name);
+    char *arguments[] = { title,      "fallback",     "--config-fd", numbers[0],     "--scoreboard-fd",
+                          numbers[1], "--channel-fd", numbers[2],    "--listen-fds", listeners.data,
+                          NULL };
+    char **environment = mold_environment(environ, options->pool, NULL);
+    pid_t pid = spawn_program("/proc/self/exe", environment, arguments, inherited, count, options->output);
+    int error = errno;
+    mold_environment_free(environment);
+    free(title);
+    free(inherited);
+    strbuf_free(&listeners);
+    errno = error;
     return pid;
 }
 

@@ -1,4 +1,4 @@
-/* Starting cowherd-mold. */
+/* Starting cowherd-mold, and cowherd itself as the fallback. */
 #ifndef COWHERD_SPAWN_MOLD_H
 #define COWHERD_SPAWN_MOLD_H
 
@@ -31,6 +31,12 @@ char *spawn_mold_path(void);
  * signals as at start and the environment of mold_environment.h. Its pid, or -1 with errno.
  */
 pid_t spawn_mold(const struct spawn_mold *options);
+
+/*
+ * Execs this very program as `cowherd fallback` with the pool, config, scoreboard, channel, output and listeners of
+ * `options`, in the same way. Its pid, or -1 with errno.
+ */
+pid_t spawn_fallback(const struct spawn_mold *options);
 
 /*
  * Runs `cowherd-mold --check` on the pool's canonical configuration (a memfd, `config`) with this process's standard

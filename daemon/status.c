@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "crash_loop.h"
 #include "json.h"
 #include "supervisor.h"
 
@@ -31,6 +32,10 @@ const char *status_pool_state(const struct pool *pool)
         return "stopping";
     if (pool->upcoming)
         return pool->serving ? "reloading" : "starting";
+    if (pool->fallback.pid != 0 && !pool->fallback.leaving)
+        return "fallback";
+    if (crash_loop_is_failing(pool))
+        return "failing";
     return pool->serving ? "serving" : "failed";
 }
 
@@ -134,6 +139,23 @@ static void write_recycled(struct json_writer *json, const struct pool *pool)
     json_end_object(json);
 }
 
+static void write_crashes(struct json_writer *json, const struct pool *pool)
+{
+    const struct generation *generation = pool->serving;
+    json_key(json, "crashes");
+    json_begin_object(json);
+    json_key_integer(json, "young", generation ? generation->deaths.failures : 0);
+    json_key_number(json, "pause_s", (double)crash_loop_remaining(pool, clock_monotonic_ns()) / (double)CLOCK_NS_PER_S);
+    json_key_integer(json, "refused_requests", generation ? poison_refused(&generation->poison) : 0);
+    json_key_integer(json, "killed_for_memory", (int64_t)pool->killed_for_memory);
+    json_end_object(json);
+    json_key(json, "fallback");
+    json_begin_object(json);
+    json_key_integer(json, "pid", pool->fallback.pid);
+    json_key_integer(json, "started", (int64_t)pool->fallback.started);
+    json_end_object(json);
+}
+
 static void write_budget(struct json_writer *json, const struct generation *generation)
 {
     json_key(json, "memory");
@@ -188,6 +210,7 @@ static void write_pool(struct json_writer *json, const struct pool *pool)
     json_key_integer(json, "all_busy", (int64_t)pool->all_busy);
     write_ledger(json, pool);
     write_recycled(json, pool);
+    write_crashes(json, pool);
     write_budget(json, current);
     write_scaling(json, current);
     json_key(json, "region");
@@ -275,6 +298,22 @@ static void print_generations(struct strbuf *out, const struct pool *pool)
         strbuf_printf(out, "generation %u failed: %s\n", pool->last_error_generation, pool->last_error);
 }
 
+/* Nothing where nothing is wrong. */
+static void print_crashes(struct strbuf *out, const struct pool *pool)
+{
+    double pause = (double)crash_loop_remaining(pool, clock_monotonic_ns()) / (double)CLOCK_NS_PER_S;
+    uint32_t refused = pool->serving ? poison_refused(&pool->serving->poison) : 0;
+    if (pool->fallback.pid != 0)
+        strbuf_printf(out, "no worker: the fallback (pid %ld) answers 503\n", (long)pool->fallback.pid);
+    if (crash_loop_is_failing(pool) && pause > 0)
+        strbuf_printf(out, "workers die young: the next try is in %.1f s\n", pause);
+    if (refused > 0)
+        strbuf_printf(out, "refused because they end workers: %u requests\n", refused);
+    if (pool->killed_for_memory > 0)
+        strbuf_printf(out, "ended by the kernel for memory: %llu workers\n",
+                      (unsigned long long)pool->killed_for_memory);
+}
+
 static void print_pool(struct strbuf *out, const struct pool *pool)
 {
     struct ledger ledger = pool_ledger(pool);
@@ -309,6 +348,7 @@ static void print_pool(struct strbuf *out, const struct pool *pool)
         strbuf_printf(out, "memory: %.1f MiB of %.1f MiB\n", (double)pool->serving->budget_taken / (1 << 20),
                       (double)pool->serving->settings->memory / (1 << 20));
     print_generations(out, pool);
+    print_crashes(out, pool);
     strbuf_printf(out, "%8s %5s  %-9s %10s %9s %9s %6s %9s\n", "PID", "GEN", "STATE", "REQUESTS", "RSS", "SHARED", "",
                   "PRIVATE");
     for (const struct generation *g = pool->generations; g; g = g->next) {

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "crash_loop.h"
 #include "load_config.h"
 #include "log.h"
 #include "logs.h"
@@ -211,6 +212,8 @@ void supervisor_reopen_logs(struct supervisor *supervisor)
 bool supervisor_knows_process(const struct supervisor *supervisor, pid_t pid)
 {
     for (size_t i = 0; i < supervisor->pool_count; i++) {
+        if (supervisor->pools[i]->fallback.pid == pid)
+            return true;
         for (const struct generation *g = supervisor->pools[i]->generations; g; g = g->next) {
             if (g->mold.pid == pid)
                 return true;
@@ -228,6 +231,9 @@ static bool pools_reaped(struct supervisor *supervisor, pid_t pid, int status)
         for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
             if (generation_reaped(g, pid, status))
                 return true;
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        if (fallback_reaped(&supervisor->pools[i]->fallback, pid, status))
+            return true;
     return false;
 }
 
@@ -330,9 +336,11 @@ static void tick(void *data)
         pool->all_busy += all_busy(pool->serving);
         for (size_t j = 0; j < pool->listener_count; j++)
             listener_queue(pool->listeners[j]); /* for its peak */
+        crash_loop_look(pool);
         workers_recycle(pool->serving);
     }
     announce_look(&supervisor->announce, supervisor);
+    oom_watch_look(&supervisor->oom_watch, clock_monotonic_ns());
     loop_timer_set(supervisor->loop, &supervisor->tick, clock_monotonic_ns() + CLOCK_NS_PER_S);
 }
 
@@ -384,6 +392,7 @@ static int start(struct supervisor *supervisor)
     supervisor->changed = (struct loop_timer){ .expired = pools_changed, .data = supervisor };
     supervisor->tick = (struct loop_timer){ .expired = tick, .data = supervisor };
     sampler_start(&supervisor->sampler, supervisor);
+    oom_watch_start(&supervisor->oom_watch, NULL);
     reload_all(supervisor, supervisor->config, NULL);
     tick(supervisor);
     listener_warn_unused(&supervisor->listeners);
@@ -405,6 +414,7 @@ static void run(struct supervisor *supervisor)
         supervisor->exit_status = 1;
     sampler_stop(&supervisor->sampler);
     announce_close(&supervisor->announce);
+    oom_watch_stop(&supervisor->oom_watch);
     ticket_list_settle(&supervisor->stop_tickets, true, "stopped");
     if (supervisor->control)
         control_close(supervisor->control);

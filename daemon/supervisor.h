@@ -11,6 +11,7 @@
 #include "config.h"
 #include "listener.h"
 #include "loop.h"
+#include "oom_watch.h"
 #include "pool.h"
 #include "sampler.h"
 #include "ticket.h"
@@ -35,6 +36,7 @@ struct supervisor {
     struct loop_timer changed; /* at the loop's next turn: a pool came up, failed or is gone */
     struct sampler sampler;
     struct announce announce;
+    struct oom_watch oom_watch;
     struct ticket_list stop_tickets;
     int64_t started_ns;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE at the start: its children's */

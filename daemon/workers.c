@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "crash_loop.h"
 #include "inquiry.h"
 #include "log.h"
 #include "obituary.h"
@@ -24,8 +25,6 @@
 
 /* A worker that dies sooner than this after it was forked has died young. */
 #define YOUNG_NS CLOCK_NS_PER_S
-#define REFILL_PAUSE_NS (100 * CLOCK_NS_PER_MS)
-#define REFILL_PAUSE_MAX_NS (10 * CLOCK_NS_PER_S)
 /* Orders that the mold has not answered: more would fill its channel, and each holds two descriptors in flight. */
 #define ORDERS_MAX 32
 
@@ -67,20 +66,13 @@ static void refill_expired(void *data)
         log_warn("%s: generation %u: can't order a worker", generation->pool->name, generation->number);
 }
 
-/* At once for a worker that had lived; after a pause that doubles when one after the other dies young. */
+/* At once for a worker that had lived; after a pause that grows when one after the other dies young. */
 static void replace_worker(struct generation *generation, bool young)
 {
-    int64_t pause = 0;
-    if (young) {
-        unsigned doublings = generation->quick_deaths++;
-        pause = doublings > 7 ? REFILL_PAUSE_MAX_NS : REFILL_PAUSE_NS << doublings;
-        if (pause > REFILL_PAUSE_MAX_NS)
-            pause = REFILL_PAUSE_MAX_NS;
-        log_warnx("%s: workers die young: the next is forked in %lld ms", generation->pool->name,
-                  (long long)(pause / CLOCK_NS_PER_MS));
-    } else {
-        generation->quick_deaths = 0;
-    }
+    /* Those that die together are one failure, and what waits for its time goes on waiting. */
+    if (loop_timer_is_set(&generation->refill))
+        return;
+    int64_t pause = crash_loop_pause(generation, young);
     generation->refill.expired = refill_expired;
     generation->refill.data = generation;
     loop_timer_set(loop_of(generation), &generation->refill, clock_monotonic_ns() + pause);
@@ -96,6 +88,7 @@ static void bury(struct worker *worker, int status)
     bool young = now - worker->started_ns < YOUNG_NS;
     /* What it said last tells how it went. */
     read_channel(worker);
+    bool killed = worker->state == CHILD_KILLED;
     enum child_action action = child_step(&worker->state, CHILD_EXIT);
     if (warm_up_worker_gone(generation, worker))
         action = CHILD_DO_REPLACE;
@@ -104,8 +97,10 @@ static void bury(struct worker *worker, int status)
     output_close(&worker->output);
     close_channel(worker);
     loop_timer_clear(loop_of(generation), &worker->deadline);
-    if (status >= 0)
+    if (status >= 0) {
+        crash_loop_examine(worker, status, killed);
         obituary_worker(worker, status, now);
+    }
     bool traced = worker->trace != NULL;
     if (traced)
         trace_over(worker, status);
@@ -126,6 +121,7 @@ static void bury(struct worker *worker, int status)
     }
     workers_recycle(generation);
     surging_look(generation->pool);
+    fallback_look(&generation->pool->fallback);
     generation_check_empty(generation);
 }
 
@@ -152,6 +148,7 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
             generation_event(generation, GENERATION_WORKERS_IN, NULL);
         workers_recycle(generation);
         surging_look(generation->pool);
+        fallback_look(&generation->pool->fallback);
         break;
     case CHILD_DO_DRAIN: {
         int64_t deadline = now + generation->settings->restart.drain_timeout_ns;
@@ -344,6 +341,7 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     worker->ready_after_ns = 0;
     worker->overdue = (struct overdue_watch){ 0 };
     worker->answered_late = false;
+    worker->killed_for_memory = false;
     if (output_open(&worker->output, loop_of(generation), pipe_ends[0], describe_worker, worker) < 0)
         log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
     worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "out_of_memory.h"
 #include "rack.h"
+#include "request_hash.h"
 #include "title.h"
 #include "vhost.h"
 #include "xalloc.h"
@@ -118,8 +119,9 @@ static struct essentials find_essentials(const struct request *request)
     return found;
 }
 
-/* What an obituary says that the worker was serving. */
-static void publish_request(const struct dispatch *dispatch, const struct essentials *essentials)
+/* What an obituary says that the worker was serving, and what it is known by when it comes again. */
+static void publish_request(const struct dispatch *dispatch, const struct request *request,
+                            const struct essentials *essentials)
 {
     char *line = dispatch->slot->request;
     const char *end = line + SLOT_REQUEST_SIZE - 1;
@@ -129,6 +131,7 @@ static void publish_request(const struct dispatch *dispatch, const struct essent
     to = append(to, end, essentials->host);
     to = append(to, end, essentials->uri);
     *to = '\0';
+    PUBLISH(request_hash, request_hash(request->params));
 }
 
 /* Plain output that the supervisor has not read yet is the former app's. */
@@ -189,6 +192,19 @@ static bool body_too_large(const struct dispatch *dispatch, const struct request
     return announced != NULL && strtoll(announced, NULL, 10) > limit;
 }
 
+/* It has killed workers before. */
+static bool is_poison(const struct dispatch *dispatch)
+{
+    const struct scoreboard *board = dispatch->board;
+    uint32_t count = board != NULL ? atomic_load_explicit(&board->poison_count, memory_order_acquire) : 0;
+
+    for (uint32_t i = 0; i < count && i < SCOREBOARD_POISON_MAX; i++)
+        if (atomic_load_explicit(&board->poison[i], memory_order_relaxed) ==
+            atomic_load_explicit(&dispatch->slot->request_hash, memory_order_relaxed))
+            return true;
+    return false;
+}
+
 static void answer(struct dispatch *dispatch, struct request *request, const struct essentials *essentials)
 {
     if (!request_path(dispatch, request, essentials->uri)) {
@@ -199,6 +215,8 @@ static void answer(struct dispatch *dispatch, struct request *request, const str
         answer_plain(request, 408, "The request's body did not come in time.");
     } else if (body_too_large(dispatch, request)) {
         answer_plain(request, 413, "The request's body is larger than this server takes.");
+    } else if (is_poison(dispatch)) {
+        answer_plain(request, 503, "This request has ended the processes that served it, and is refused for a while.");
     } else {
         request->body_limit = dispatch->pool->limits.body;
         rack_serve(request->app, request, dispatch->pool->show_errors);
@@ -213,7 +231,7 @@ void dispatch_answer(struct request *request, void *data)
     struct essentials essentials = find_essentials(request);
 
     publish_start(dispatch);
-    publish_request(dispatch, &essentials);
+    publish_request(dispatch, request, &essentials);
     answer(dispatch, request, &essentials);
 }
 

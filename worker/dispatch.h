@@ -19,7 +19,8 @@ struct dispatch {
     const struct config_pool *pool;
     const struct app_set *apps;
     struct slot *slot;
-    char *path; /* room for the longest path that a head can carry */
+    const struct scoreboard *board; /* knows which requests are refused; NULL: none are */
+    char *path;                     /* room for the longest path that a head can carry */
 
     /* the request in hand */
     int fd;

@@ -261,6 +261,7 @@ static void server_open(struct server *server, const struct server_options *opti
         fatal("epoll_create1");
     intake_open(&server->intake, server->epoll_fd, options->channel, pool, options->apps, options->slot);
     server->intake.quota.board = options->board;
+    server->intake.dispatch.board = options->board;
     collector_open(&server->collector, pool, options->apps, options->slot);
 
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = &server->channel_source };

@@ -59,6 +59,9 @@ struct message {
             int64_t deadline_ns;  /* CLOCK_MONOTONIC; what is unfinished then is closed */
             uint8_t take_backlog; /* serve what already waits in the listen queue first (a stop, not a reload) */
         } drain;
+        struct {
+            int64_t at_ns; /* CLOCK_MONOTONIC */
+        } next_try;
         char text[CHANNEL_TEXT_SIZE]; /* NUL-terminated */
         uint8_t none;
     };

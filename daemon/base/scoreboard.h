@@ -22,6 +22,7 @@ const char *slot_state_name(uint32_t state);
 
 #define SCOREBOARD_NO_APP UINT32_MAX
 #define SLOT_REQUEST_SIZE 192
+#define SCOREBOARD_POISON_MAX 15
 
 struct slot {
     /* supervisor */
@@ -40,6 +41,7 @@ struct slot {
     _Atomic int64_t request_started_ns; /* of the request in hand, 0 when idle */
     _Atomic uint64_t request_sequence;  /* +1 at the start of each request */
     _Atomic uint64_t request_bytes_out; /* bytes of the answer in hand that have left, or may be leaving; 0: none */
+    _Atomic uint64_t request_hash;      /* that the supervisor knows it by when it comes again; 0: none yet */
     _Atomic uint32_t request_id;        /* FastCGI's, of the request in hand */
     _Atomic int32_t request_fd;         /* the connection in hand, in the worker's table; -1 when idle */
     _Atomic uint32_t connections;       /* open ones, idle kept ones included */
@@ -71,6 +73,12 @@ struct slot {
 
 struct scoreboard {
     _Atomic uint32_t slots; /* capacity, constant; the supervisor relies on its own copy, workers can write this one */
+
+    /* supervisor: hashes of the requests that are refused, because they kill their workers. Between two changes a
+       worker may see one of the old with the new */
+    _Atomic uint32_t poison_count;
+    _Atomic uint64_t poison[SCOREBOARD_POISON_MAX];
+
     _Alignas(64) struct slot slot[];
 };
 

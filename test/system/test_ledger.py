@@ -80,7 +80,7 @@ def one(herd, chance, name, keep, client):
                 connection.read_until(response, lambda r: r.size > 0)
             except fastcgi.ConnectionClosed:
                 return "cut" if response.started else "silent"
-        return "left"
+        return "errors" if response.status >= 500 else "left"
     try:
         if keep:
             response = client.request(uri=path, headers={"name": name})

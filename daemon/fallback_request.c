@@ -1,0 +1,65 @@
+#include "fallback_request.h"
+
+#include <string.h>
+
+static size_t at_most(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static enum fallback_step begin(struct fallback_request *request, uint16_t id)
+{
+    /* Another one on the same connection is as if it had not come. */
+    if (request->request_id == 0)
+        request->request_id = id;
+    return FALLBACK_MORE;
+}
+
+static enum fallback_step take_record(struct fallback_request *request, size_t head_max)
+{
+    const struct fcgi_record_header header = fcgi_record_decode(request->header);
+
+    request->have = 0;
+    request->skip = (size_t)header.content_length + header.padding_length;
+    request->type = header.type;
+    if (header.version != 1)
+        return FALLBACK_MALFORMED;
+    if (!request->answered && (request->head += sizeof request->header + request->skip) > head_max)
+        return FALLBACK_MALFORMED;
+    if (header.request_id == 0)
+        return FALLBACK_MANAGEMENT;
+    if (header.type == FCGI_RECORD_BEGIN_REQUEST)
+        return header.content_length == 8 ? begin(request, header.request_id) : FALLBACK_MALFORMED;
+    if (request->request_id == 0)
+        return FALLBACK_MALFORMED;
+    if (header.request_id != request->request_id)
+        return FALLBACK_MORE;
+    if (header.type == FCGI_RECORD_ABORT_REQUEST)
+        return FALLBACK_OVER;
+    if (header.content_length > 0)
+        return FALLBACK_MORE;
+    if (header.type == FCGI_RECORD_PARAMS && !request->answered) {
+        request->answered = true;
+        return FALLBACK_ANSWER;
+    }
+    return header.type == FCGI_RECORD_STDIN && request->answered ? FALLBACK_OVER : FALLBACK_MORE;
+}
+
+enum fallback_step fallback_request_feed(struct fallback_request *request, const uint8_t *bytes, size_t length,
+                                         size_t head_max, size_t *used)
+{
+    enum fallback_step step = FALLBACK_MORE;
+
+    for (*used = 0; *used < length && step == FALLBACK_MORE;) {
+        size_t count = at_most(request->skip, length - *used);
+        request->skip -= count;
+        *used += count;
+        count = at_most(sizeof request->header - request->have, length - *used);
+        memcpy(request->header + request->have, bytes + *used, count);
+        request->have += count;
+        *used += count;
+        if (request->have == sizeof request->header)
+            step = take_record(request, head_max);
+    }
+    return step;
+}

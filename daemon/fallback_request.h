@@ -1,0 +1,37 @@
+/*
+ * Follows the records of one connection as far as it takes to answer a request that nobody serves: where its head is
+ * whole, and where its body ends. Keeps nothing of what they carry. Pure.
+ */
+#ifndef COWHERD_FALLBACK_REQUEST_H
+#define COWHERD_FALLBACK_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fcgi_record.h"
+
+enum fallback_step {
+    FALLBACK_MORE,       /* all bytes are used up */
+    FALLBACK_ANSWER,     /* the head is whole: answer `request_id`, and go on */
+    FALLBACK_MANAGEMENT, /* a management record of `type` began: answer that, and go on */
+    FALLBACK_OVER,       /* the answered request's body has ended, or the request was aborted: close */
+    FALLBACK_MALFORMED,  /* no FastCGI, or a head of more than `head_max` bytes: close */
+};
+
+struct fallback_request {
+    uint16_t request_id; /* 0: none has begun */
+    bool answered;
+    uint8_t type; /* of the record in hand */
+    /* the module's own */
+    uint8_t header[FCGI_RECORD_HEADER_SIZE];
+    size_t have; /* bytes of it */
+    size_t skip; /* bytes of content that are still to come */
+    size_t head; /* bytes of records before the answer */
+};
+
+/* Looks at `length` bytes, up to the next thing to do; *used says how many are done with. */
+enum fallback_step fallback_request_feed(struct fallback_request *request, const uint8_t *bytes, size_t length,
+                                         size_t head_max, size_t *used);
+
+#endif
