@@ -36,6 +36,7 @@ BASE := \
 	daemon/base/oom_score \
 	daemon/base/scoreboard \
 	daemon/base/strbuf \
+	daemon/base/unbegun \
 	daemon/base/xalloc
 
 CONFIG := \
@@ -98,6 +99,7 @@ DAEMON := \
 	daemon/renewal_pause \
 	daemon/request_command \
 	daemon/request_exchange \
+	daemon/rescue \
 	daemon/root_users \
 	daemon/sampler \
 	daemon/scaler \
@@ -384,6 +386,7 @@ $(eval $(call unit_test,strbuf,$(CORE)))
 $(eval $(call unit_test,syslog,daemon/logs $(CORE)))
 $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
 $(eval $(call unit_test,trace_report,daemon/trace_report base/json $(CORE)))
+$(eval $(call unit_test,unbegun,base/unbegun))
 $(eval $(call unit_test,warm_up_exchange,daemon/warm_up_exchange base/fcgi_record $(CORE)))
 $(eval $(call unit_test,values,config/values $(CORE)))
 $(eval $(call unit_test,vhost,worker/vhost))

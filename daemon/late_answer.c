@@ -75,7 +75,8 @@ static bool answer(int connection, const struct slot *slot, int status, const ch
 }
 
 /* While the worker stands still, what its slot says stays true. */
-enum late_answer late_answer(pid_t pid, const struct slot *slot, uint64_t sequence, int status, const char **why)
+enum late_answer late_answer(pid_t pid, const struct slot *slot, uint64_t sequence, int status, const char **why,
+                             void (*before_kill)(void *data), void *data)
 {
     bool stopped = stop(pid);
     int connection = -1;
@@ -85,8 +86,10 @@ enum late_answer late_answer(pid_t pid, const struct slot *slot, uint64_t sequen
         return LATE_ANSWER_OVER;
     }
     *why = "its worker can't be stopped";
-    if (stopped)
+    if (stopped) {
         connection = take_connection(pid, slot, why);
+        before_kill(data);
+    }
     kill(pid, SIGKILL);
     return connection != -1 && answer(connection, slot, status, why) ? LATE_ANSWER_GIVEN : LATE_ANSWER_NONE;
 }

@@ -18,11 +18,12 @@ enum late_answer {
 
 /*
  * Stops the child `pid` and, unless request `sequence` of its slot is over, kills it and answers that with `status`
- * where no byte of an answer has left.
+ * where no byte of an answer has left. `before_kill` is called with `data` when it stands still and is to die.
  *
  * Copying the descriptor takes the right to trace the process (pidfd_getfd(2)): CAP_SYS_PTRACE when it runs as another
  * user.
  */
-enum late_answer late_answer(pid_t pid, const struct slot *slot, uint64_t sequence, int status, const char **why);
+enum late_answer late_answer(pid_t pid, const struct slot *slot, uint64_t sequence, int status, const char **why,
+                             void (*before_kill)(void *data), void *data);
 
 #endif

@@ -45,6 +45,7 @@ void pool_free(struct pool *pool)
     renewal_clear(pool);
     release_listeners(pool, &pool->listeners, &pool->listener_count);
     release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
+    rescue_drop(pool);
     config_release(pool->next);
     config_release(pool->scaled_config);
     free(pool->last_error);

@@ -13,6 +13,7 @@
 #include "generation.h"
 #include "listener.h"
 #include "recycle.h"
+#include "rescue.h"
 #include "ticket.h"
 
 struct supervisor;
@@ -51,6 +52,7 @@ struct pool {
     struct loop_timer renewal; /* the next generation unasked, see renewal.h */
     struct fallback fallback;
     uint64_t killed_for_memory; /* workers, by the kernel */
+    struct rescued rescued;     /* connections of workers that were killed */
     bool stopping;
     struct config *scaled_config; /* held: where this is in force, a fixed pool has... */
     unsigned scaled;              /* ... so many workers in place of those configured */

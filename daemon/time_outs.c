@@ -10,6 +10,7 @@
 #include "log.h"
 #include "overdue.h"
 #include "pool.h"
+#include "rescue.h"
 #include "supervisor.h"
 #include "workers.h"
 
@@ -21,6 +22,11 @@ static struct overdue_limits limits_of(const struct generation *generation)
                                     .hard_ns = settings->timeouts.hard_ns };
 }
 
+static void rescue_connections(void *data)
+{
+    rescue_take(data);
+}
+
 static void end_worker(struct worker *worker, uint64_t sequence)
 {
     const struct generation *generation = worker->generation;
@@ -29,7 +35,7 @@ static void end_worker(struct worker *worker, uint64_t sequence)
 
     memcpy(request, worker->slot->request, sizeof request);
     request[sizeof request - 1] = '\0';
-    enum late_answer outcome = late_answer(worker->pid, worker->slot, sequence, 504, &why);
+    enum late_answer outcome = late_answer(worker->pid, worker->slot, sequence, 504, &why, rescue_connections, worker);
     if (outcome == LATE_ANSWER_OVER)
         return;
     worker->answered_late = outcome == LATE_ANSWER_GIVEN;
@@ -39,6 +45,7 @@ static void end_worker(struct worker *worker, uint64_t sequence)
               worker->answered_late ? "504 was answered in its stead" : "it is not answered: ",
               worker->answered_late ? "" : why);
     worker_kill(worker, "its request has run for longer than timeouts.hard");
+    rescue_deliver(generation->pool);
 }
 
 static void look_at(struct worker *worker, const struct overdue_limits *limits, int64_t now)

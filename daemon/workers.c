@@ -17,6 +17,7 @@
 #include "orphans.h"
 #include "pool.h"
 #include "recycling.h"
+#include "rescue.h"
 #include "scaler.h"
 #include "supervisor.h"
 #include "surging.h"
@@ -122,6 +123,7 @@ static void bury(struct worker *worker, int status)
     workers_recycle(generation);
     surging_look(generation->pool);
     fallback_look(&generation->pool->fallback);
+    rescue_deliver(generation->pool);
     generation_check_empty(generation);
 }
 
@@ -220,7 +222,10 @@ static void worker_spent(struct worker *worker)
 static void worker_message(struct worker *worker, const struct message *message)
 {
     switch (message->type) {
-    case MESSAGE_READY: worker_step(worker, CHILD_READY, NULL); break;
+    case MESSAGE_READY:
+        worker_step(worker, CHILD_READY, NULL);
+        rescue_deliver(worker->generation->pool);
+        break;
     case MESSAGE_MEASURED:
         workers_measured(worker, &message->measured);
         inquiry_measured(&worker->measures);
@@ -245,7 +250,9 @@ static void read_channel(struct worker *worker)
     int descriptors[CHANNEL_DESCRIPTORS_MAX];
     while (worker->channel.fd >= 0) {
         int got = channel_receive(worker->channel.fd, &message, descriptors);
-        if (got > 0) {
+        if (got > 0 && message.type == MESSAGE_CONNECTION) {
+            rescue_add(worker->generation->pool, descriptors[0]); /* delivered when it is buried */
+        } else if (got > 0) {
             worker_message(worker, &message);
         } else if (got < 0 && errno == EBADMSG) {
             log_warnx("%s: worker %u sent something that is no message", worker->generation->pool->name, worker->index);

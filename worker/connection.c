@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "unbegun.h"
 #include "xalloc.h"
 
 static void publish_count(const struct connection_table *table)
@@ -21,6 +22,13 @@ struct connection *connection_open(struct connection_table *table, int fd)
     table->count++;
     publish_count(table);
     return connection;
+}
+
+static void mark(struct connection *connection, bool begun)
+{
+    if (connection->begun != begun)
+        unbegun_mark(connection->fd, begun);
+    connection->begun = begun;
 }
 
 void connection_take(struct connection_table *table, struct connection *connection)
@@ -78,6 +86,8 @@ bool connection_await(struct connection_table *table, struct connection *connect
     if (connection->wait == wait)
         return true;
     connection_take(table, connection);
+    if (wait == WAIT_IDLE || wait == WAIT_LINGER)
+        mark(connection, wait == WAIT_LINGER);
     connection->wait = wait;
     connection->deadline_ns = timeout_ns > 0 ? now_ns + timeout_ns : 0;
     connection->previous = table->waiting[wait].last;
@@ -98,6 +108,7 @@ void connection_save(struct connection_table *table, struct connection *connecti
     if (length > 0) {
         connection->saved = xmalloc(length);
         memcpy(connection->saved, bytes, length);
+        mark(connection, true);
     }
     connection->saved_length = length;
     table->saved_bytes += length;

@@ -28,6 +28,7 @@ struct connection {
     int fd; /* -1: closed, see connection_release */
     enum connection_wait wait;
     bool registered;     /* with epoll */
+    bool begun;          /* something of a request has been received, or is being thrown away (unbegun.h) */
     int64_t deadline_ns; /* 0: none */
     int64_t received_ns; /* first byte of the present head; 0: nothing has come */
     uint8_t *saved;      /* what has come and is not yet a request; NULL when saved_length is 0 */

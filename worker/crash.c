@@ -4,21 +4,28 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <mruby.h>
 #include <mruby/debug.h>
 #include <mruby/irep.h>
 #include <mruby/proc.h>
 
+#include "channel.h"
 #include "emergency_answer.h"
 #include "log.h"
 #include "time_out.h"
+#include "unbegun.h"
 
 #define STACK_SIZE 65536
 #define FRAMES_MAX 50
 #define LINE_SIZE 400
+#define DESCRIPTORS_MAX 65536
 
 static struct slot *slot;
+static int channel;
+static const int *listeners;
+static size_t listener_count;
 static char stack[STACK_SIZE];
 
 static void answer_request(void)
@@ -32,6 +39,19 @@ static void answer_request(void)
     size_t length = emergency_answer(records, (uint16_t)atomic_load(&slot->request_id), 500, 0);
     if (emergency_answer_send(fd, records, length) == 0)
         atomic_fetch_add(&slot->error_answered, 1);
+}
+
+/* Nothing of this process's memory is needed for it but what is above. */
+static void hand_over_connections(void)
+{
+    const struct message message = { .type = MESSAGE_CONNECTION };
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur > DESCRIPTORS_MAX)
+        limit.rlim_cur = DESCRIPTORS_MAX;
+    for (int fd = 0; fd < (int)limit.rlim_cur; fd++)
+        if (fd != unbegun_in_hand() && unbegun_connection(fd, listeners, listener_count))
+            channel_send(channel, &message, &fd, 1);
 }
 
 /* Short lines: longer ones would be allocated. */
@@ -77,6 +97,7 @@ static void on_crash(int number)
     char text[LINE_SIZE];
 
     answer_request();
+    hand_over_connections();
     snprintf(text, sizeof text, "crashed by SIG%s%s%.200s", sigabbrev_np(number),
              slot->request[0] != '\0' ? " in " : "", slot->request);
     log_text(text);
@@ -84,7 +105,7 @@ static void on_crash(int number)
     raise(number);
 }
 
-void crash_open(struct slot *own_slot)
+void crash_open(struct slot *own_slot, int own_channel, const int *own_listeners, size_t count)
 {
     /* AddressSanitizer has handlers of its own, which say more. */
 #ifdef __SANITIZE_ADDRESS__
@@ -96,6 +117,9 @@ void crash_open(struct slot *own_slot)
     struct sigaction action = { .sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND | SA_ONSTACK };
 
     slot = own_slot;
+    channel = own_channel;
+    listeners = own_listeners;
+    listener_count = count;
     sigaltstack(&alternate, NULL);
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
         sigaction(crashes[i], &action, NULL);

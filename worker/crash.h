@@ -5,9 +5,15 @@
 #ifndef COWHERD_CRASH_H
 #define COWHERD_CRASH_H
 
+#include <stddef.h>
+
 #include "scoreboard.h"
 
-/* In a worker, once. Handlers run on a stack of their own: an overflow of the C stack is answered, too. */
-void crash_open(struct slot *slot);
+/*
+ * In a worker, once. Handlers run on a stack of their own: an overflow of the C stack is answered, too. Connections
+ * accepted from the listeners that stand at the beginning of a request are sent through the channel, for other workers.
+ * `listeners` stay the caller's.
+ */
+void crash_open(struct slot *slot, int channel, const int *listeners, size_t listener_count);
 
 #endif

@@ -10,6 +10,7 @@
 #include "fcgi.h"
 #include "log.h"
 #include "time_out.h"
+#include "unbegun.h"
 #include "xalloc.h"
 
 #define SMALL_BODY (65 * 1024)       /* 64 KiB and the records around it */
@@ -165,7 +166,7 @@ static void discard(struct intake *intake, struct connection *connection)
         connection_close(&intake->connections, connection);
 }
 
-void intake_receive(struct intake *intake, struct connection *connection)
+static void receive(struct intake *intake, struct connection *connection)
 {
     size_t have = connection->saved_length;
 
@@ -188,6 +189,13 @@ void intake_receive(struct intake *intake, struct connection *connection)
     } else if (connection->wait == WAIT_NOTHING) {
         connection_await(&intake->connections, connection, WAIT_HEAD, intake->now_ns);
     }
+}
+
+void intake_receive(struct intake *intake, struct connection *connection)
+{
+    unbegun_set_in_hand(connection->fd);
+    receive(intake, connection);
+    unbegun_set_in_hand(-1);
 }
 
 /* A small body that did not come in time: its head is whole, so there is someone to answer to. */

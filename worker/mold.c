@@ -224,7 +224,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     dup2(output, STDERR_FILENO);
     close(output);
     ignore_stray_signals();
-    crash_open(&mold->board->slot[slot_index]);
+    crash_open(&mold->board->slot[slot_index], channel, options->listeners, pool->listen_count);
     time_out_open(&mold->board->slot[slot_index], pool->timeouts.request_ns);
     app_set_after_fork(mold->apps);
     title_worker(pool->name, options->generation, slot_index);

@@ -152,6 +152,7 @@ static void receive_message(struct server *server)
     case MESSAGE_SERVE: end_warm_up(server); break;
     case MESSAGE_MEASURE: answer_measure(server); break;
     case MESSAGE_MAP_HEAP: answer_map(server, descriptors[0]); break;
+    case MESSAGE_CONNECTION: intake_accept(&server->intake, descriptors[0]); break;
     case MESSAGE_ACCESS_LOG: access_log_replace(descriptors[0]); break;
     default: log_warnx("an unexpected message: %s", message_name(message.type)); break;
     }

@@ -37,6 +37,11 @@ const char *message_name(uint32_t type)
     return type < MESSAGE_TYPES ? types[type].name : "?";
 }
 
+unsigned message_descriptors(uint32_t type)
+{
+    return type < MESSAGE_TYPES ? types[type].descriptors : 0;
+}
+
 int channel_pair(int ends[2])
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends);

@@ -70,6 +70,9 @@ struct message {
 /* "FORK", ...; "?" for a value that is no type. */
 const char *message_name(uint32_t type);
 
+/* How many descriptors travel with messages of this type. */
+unsigned message_descriptors(uint32_t type);
+
 /* Makes a pair, both ends close-on-exec and non-blocking. 0, or -1 with errno. */
 int channel_pair(int ends[2]);
 

@@ -124,7 +124,7 @@ def test_healthy_requests_are_answered_all_the_while(herd):
             answered = len(load.answers)
             herd.wait_until(lambda: len(load.answers) >= answered + 20)
     assert not load.failures
-    # A connection that the killed worker had taken on, and whose request it had not: a front end tries again.
+    # A request that the killed worker had received in part: it is for nobody else, and a front end tries again.
     assert len(load.refused) <= 1
 
 

@@ -1,0 +1,162 @@
+#include "rescue.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "log.h"
+#include "pool.h"
+#include "unbegun.h"
+#include "xalloc.h"
+
+/* The supervisor needs descriptors for itself. */
+#define RESCUED_MAX 1024
+
+static void add(struct rescued *rescued, int fd)
+{
+    if (rescued->count == RESCUED_MAX) {
+        close(fd);
+        return;
+    }
+    if (rescued->count == rescued->room) {
+        rescued->room = rescued->room > 0 ? 2 * rescued->room : 16;
+        rescued->fds = xreallocarray(rescued->fds, rescued->room, sizeof *rescued->fds);
+    }
+    rescued->fds[rescued->count++] = fd;
+}
+
+/* The worker's end of its channel: this process has made the pair. */
+static bool is_channel(int fd)
+{
+    struct ucred peer;
+    int type = 0;
+    socklen_t type_size = sizeof type, peer_size = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_SEQPACKET &&
+           getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) == 0 && peer.pid == getpid();
+}
+
+/* Connections that it was given, and has not come to. */
+static void take_back(struct rescued *rescued, int channel)
+{
+    struct message message;
+    int descriptors[CHANNEL_DESCRIPTORS_MAX];
+    int got;
+
+    while ((got = channel_receive(channel, &message, descriptors)) == 1 || (got == -1 && errno == EBADMSG)) {
+        if (got == -1)
+            continue;
+        for (unsigned i = 0; i < message_descriptors(message.type); i++)
+            if (message.type == MESSAGE_CONNECTION)
+                add(rescued, descriptors[i]);
+            else
+                close(descriptors[i]);
+    }
+}
+
+/* Every descriptor is copied, and looked at here: a copy has the address and the mark of what it is a copy of. */
+static void take_all(struct rescued *rescued, int process, DIR *descriptors, const int *listeners, size_t count,
+                     int in_hand)
+{
+    const struct dirent *entry;
+
+    while ((entry = readdir(descriptors)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        int number = atoi(entry->d_name);
+        int copy = number == in_hand ? -1 : (int)syscall(SYS_pidfd_getfd, process, number, 0);
+        if (copy == -1)
+            continue;
+        if (unbegun_connection(copy, listeners, count)) {
+            add(rescued, copy);
+            continue;
+        }
+        if (is_channel(copy))
+            take_back(rescued, copy);
+        close(copy);
+    }
+}
+
+void rescue_add(struct pool *pool, int fd)
+{
+    add(&pool->rescued, fd);
+}
+
+void rescue_take(const struct worker *worker)
+{
+    const struct generation *generation = worker->generation;
+    int *listeners = xcalloc(generation->listener_count, sizeof *listeners);
+    int process = (int)syscall(SYS_pidfd_open, worker->pid, 0);
+    char path[40];
+
+    for (size_t i = 0; i < generation->listener_count; i++)
+        listeners[i] = generation->listeners[i]->fd;
+    snprintf(path, sizeof path, "/proc/%ld/fd", (long)worker->pid);
+    DIR *descriptors = process != -1 ? opendir(path) : NULL;
+    if (descriptors != NULL) {
+        take_all(&generation->pool->rescued, process, descriptors, listeners, generation->listener_count,
+                 atomic_load(&worker->slot->request_fd));
+        closedir(descriptors);
+    }
+    if (process != -1)
+        close(process);
+    free(listeners);
+}
+
+/* (It may take as many from its listeners meanwhile, and so pass its number of requests.) */
+static bool has_room(const struct slot *slot)
+{
+    uint64_t limit = atomic_load(&slot->request_limit);
+
+    return limit == 0 || atomic_load(&slot->accepted) + atomic_load(&slot->connections) < limit;
+}
+
+static bool give(struct pool *pool, int fd, bool to_idle)
+{
+    const struct message message = { .type = MESSAGE_CONNECTION };
+    const struct generation *generation = pool->serving;
+
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        uint32_t at = pool->rescued.next++ % generation->worker_slots;
+        const struct worker *worker = &generation->workers[at];
+        if (!worker->in_use || worker->state != CHILD_SERVING || worker->trace != NULL || worker->channel.fd == -1 ||
+            worker->replaced != RECYCLE_NONE || !has_room(worker->slot) ||
+            (to_idle && atomic_load(&worker->slot->state) != SLOT_IDLE))
+            continue;
+        if (channel_send(worker->channel.fd, &message, &fd, 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+void rescue_deliver(struct pool *pool)
+{
+    struct rescued *rescued = &pool->rescued;
+    size_t before = rescued->count;
+
+    if (pool->stopping)
+        rescue_drop(pool);
+    while (rescued->count > 0 && pool->serving != NULL &&
+           (give(pool, rescued->fds[rescued->count - 1], true) || give(pool, rescued->fds[rescued->count - 1], false)))
+        close(rescued->fds[--rescued->count]);
+    if (rescued->count < before)
+        log_debug("%s: %zu connections of a worker that has ended go on with others", pool->name,
+                  before - rescued->count);
+}
+
+void rescue_drop(struct pool *pool)
+{
+    struct rescued *rescued = &pool->rescued;
+
+    while (rescued->count > 0)
+        close(rescued->fds[--rescued->count]);
+    free(rescued->fds);
+    *rescued = (struct rescued){ 0 };
+}

@@ -1,0 +1,35 @@
+/*
+ * The connections of a worker that has to be killed, or crashes: those at the beginning of a request go to other
+ * workers, and their clients never know.
+ */
+#ifndef COWHERD_RESCUE_H
+#define COWHERD_RESCUE_H
+
+#include <stddef.h>
+
+struct pool;
+struct worker;
+
+/* Connections that wait for a worker which takes them. */
+struct rescued {
+    int *fds;
+    size_t count, room;
+    unsigned next; /* worker to be asked */
+};
+
+/*
+ * Takes copies of them from a worker that stands still. That takes the right to trace it (pidfd_getfd(2)): without,
+ * none is had.
+ */
+void rescue_take(const struct worker *worker);
+
+/* One that a worker has handed over by itself, when it crashed; now the pool's. */
+void rescue_add(struct pool *pool, int fd);
+
+/* Gives them to workers that serve; the rest wait for the next call, when one is ready. */
+void rescue_deliver(struct pool *pool);
+
+/* Closes what waits. */
+void rescue_drop(struct pool *pool);
+
+#endif

@@ -1,0 +1,98 @@
+"""Connections of a worker that has to be killed: what stands at the beginning of a request goes on with another."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+import fastcgi
+from herd import free_port
+
+APP = """
+run ->(env) do
+  case env["PATH_INFO"]
+  when "/c" then 7 ** 40_000_000
+  end
+  [200, {}, [env["PATH_INFO"], env["rack.input"].read, File.open("/proc/self/stat") { |f| f.gets.to_i.to_s }]]
+end
+"""
+
+
+def sockets(pid):
+    count = 0
+    for entry in os.listdir("/proc/%d/fd" % pid):
+        with contextlib.suppress(FileNotFoundError):
+            count += os.readlink("/proc/%d/fd/%s" % (pid, entry)).startswith("socket:")
+    return count
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def herd(cowherd, request):
+    cowherd.deaths_expected = True
+    cowherd.configure(
+        workers=1, timeouts={"request": "500ms", "hard": "1s", "header": "60s", "body": "60s", "idle": "60s"}
+    )
+    if request.param == "tcp":
+        cowherd.configure(listen="127.0.0.1:%d" % free_port())
+    cowherd.app(APP)
+    return cowherd
+
+
+def accepted(herd, connections):
+    """Waits until the workers have taken on that many more than when they began."""
+    pids = herd.worker_pids()
+    before = sum(sockets(pid) for pid in pids)
+    stack = [herd.connect() for _ in range(connections)]
+    herd.wait_until(lambda: sum(sockets(pid) for pid in pids) == before + connections)
+    return stack
+
+
+def served(connection, uri, **about):
+    response = connection.request(uri=uri, **about)
+    assert response.status == 200 and response.text.startswith(uri)
+    return int(response.text[len(uri) :])
+
+
+@pytest.mark.parametrize("end", ["time-out", "crash"])
+def test_connections_of_a_worker_go_on_with_another(herd, end):
+    herd.start()
+    (pid,) = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        new, kept, partial, body = (stack.enter_context(connection) for connection in accepted(herd, 4))
+        assert served(kept, "/kept", keep=True) == pid
+        head = fastcgi.head(uri="/partial")
+        partial.send(head[:-20])
+        body.send(fastcgi.head(method="POST", uri="/body", body_length=10))
+        # It has read them when it has read what came later.
+        assert served(kept, "/kept", keep=True) == pid
+        if end == "time-out":
+            assert herd.request("/c").status == 504
+        else:
+            os.kill(pid, signal.SIGSEGV)
+        (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
+        assert served(new, "/new") == other
+        assert served(kept, "/kept", keep=True) == other
+        # What the killed worker had received is gone: the rest is given to nobody, whatever it looks like.
+        smuggled = fastcgi.head(uri="/smuggled") + fastcgi.stream(fastcgi.STDIN, b"")
+        for connection in (partial, body):
+            connection.try_send(smuggled)
+            assert connection.wait_closed() == []
+    herd.wait_until(lambda: herd.ledger()["accepted"] == (5 if end == "time-out" else 4))
+    assert herd.ledger()["completed"] == 4 and herd.ledger()["lost"] == 0
+
+
+def test_many_connections_go_to_those_that_are_there(herd):
+    herd.configure(workers=3)
+    herd.start()
+    pids = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection) for connection in accepted(herd, 60)]
+        for _ in range(2):  # the second one may get many of the first one's, and not come to them
+            assert herd.request("/c").status == 504
+            herd.wait_until(lambda: len(herd.worker_pids() - {0}) == 3)
+        victims = pids - herd.worker_pids()
+        serving = [served(connection, "/%d" % number) for number, connection in enumerate(waiting)]
+    assert len(serving) == 60 and not victims & set(serving)
+    herd.wait_until(lambda: herd.ledger()["completed"] == 60)
+    assert herd.ledger()["lost"] == 0
