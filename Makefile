@@ -439,7 +439,7 @@ check: unit-tests all
 
 test: deps
 	@$(MAKE) --no-print-directory unit-tests $(B)/test/torture $(B)/test/suite mruby-test all
-	test/run $(B) unit gems torture config system
+	test/run $(B) unit gems torture config system chaos
 
 # Everything again with AddressSanitizer (libmruby too) and UndefinedBehaviorSanitizer (the project's own code).
 asan: mruby
@@ -456,6 +456,15 @@ fuzz:
 		test/fuzz/fuzz_gate.c worker/gate.c worker/fcgi.c worker/params.c worker/record_walker.c \
 		$(patsubst %,daemon/%.c,$(CORE)) daemon/base/fcgi_record.c -lfcgi
 	$(B)/fuzz/fuzz_gate -max_len=4096 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus
+
+# Reloads, recycles, deaths, signals and bad requests under load, in full; `make test` has a tenth of each.
+# CHAOS: of which scenarios ("reloads", "killed and nginx"); SEED: that was printed, to repeat them.
+CHAOS ?=
+SEED  ?=
+
+chaos: deps
+	@$(MAKE) --no-print-directory all
+	COWHERD_CHAOS_SCALE=1 COWHERD_CHAOS_SEED='$(SEED)' COWHERD_CHAOS='$(CHAOS)' test/run $(B) chaos
 
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -564,6 +573,7 @@ help:
 	@echo 'make mruby      fetches and builds mruby; MRUBY_SRC=DIR, MRUBY_CONFIG=FILE, DEBIAN_MIRROR=URL'
 	@echo 'make demo       two example apps behind nginx on 127.0.0.1:8080; ONCE=1 ends by itself'
 	@echo 'make test       everything; make check: without the system tests; make asan: with sanitizers'
+	@echo 'make chaos      CHAOS=reloads SEED=; reloads, recycles, deaths, signals, bad requests under load: minutes'
 	@echo 'make torture    SEEDS=2000 SECONDS=0 (no limit); a frozen heap against one that is not: random mutation, mruby tests'
 	@echo 'make fuzz       FUZZ_SECONDS=60; what clients can send, against gate and libfcgi (needs clang)'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
@@ -574,5 +584,5 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-memory check clean demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-memory chaos check clean demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:
