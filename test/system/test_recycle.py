@@ -226,7 +226,7 @@ def test_symbols_don_t_matter_when_the_rule_is_off(cowherd):
     pid = cowherd.request("/").text
     for _ in range(50):
         assert cowherd.request("/intern").text == pid
-    assert cowherd.workers()[0]["symbols"] >= 25000
+    cowherd.wait_until(lambda: cowherd.workers()[0]["symbols"] >= 25000)
     since = cowherd.workers()[0]["uptime_s"]
     cowherd.wait_until(lambda: cowherd.workers()[0]["uptime_s"] > since + 2.5)
     assert cowherd.request("/").text == pid
