@@ -106,6 +106,9 @@ DAEMON := \
 	daemon/scaling \
 	daemon/shared_library \
 	daemon/spawn_mold \
+	daemon/state_adopt \
+	daemon/state_save \
+	daemon/state_text \
 	daemon/status \
 	daemon/succession \
 	daemon/supervisor \
@@ -116,6 +119,7 @@ DAEMON := \
 	daemon/trace \
 	daemon/trace_command \
 	daemon/trace_report \
+	daemon/upgrade \
 	daemon/warm_up \
 	daemon/warm_up_exchange \
 	daemon/workers
@@ -382,6 +386,7 @@ $(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,surge,daemon/surge))
 $(eval $(call unit_test,shared_library,daemon/shared_library $(CORE)))
+$(eval $(call unit_test,state_text,daemon/state_text $(CORE)))
 $(eval $(call unit_test,strbuf,$(CORE)))
 $(eval $(call unit_test,syslog,daemon/logs $(CORE)))
 $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "memory_report.h"
 #include "scaler.h"
+#include "state_text.h"
 #include "status.h"
 #include "supervisor.h"
 #include "trace.h"
@@ -50,6 +51,7 @@ struct client {
     void (*late)(struct client *client);
     char *words[ARGUMENTS_MAX + 2]; /* of the request, the command first */
     bool answered;
+    bool upgrades; /* it waits for an upgrade */
 };
 
 static void client_free(struct client *client)
@@ -232,6 +234,14 @@ static void command_reopen(struct client *client, char *const arguments[])
     client_answer(client, true, "");
 }
 
+static void command_upgrade(struct client *client, char *const arguments[])
+{
+    (void)arguments;
+    log_info("control: upgrade");
+    client->upgrades = true;
+    upgrade_start(client->control->supervisor, wait_with_ticket(client));
+}
+
 static void command_trace_writes(struct client *client, char *const arguments[])
 {
     struct supervisor *supervisor = client->control->supervisor;
@@ -272,6 +282,7 @@ static const struct {
     { "reopen", 0, command_reopen },
     { "trace-writes", 2, command_trace_writes },
     { "scale", 2, command_scale },
+    { "upgrade", 0, command_upgrade },
 };
 
 static void client_run(struct client *client)
@@ -372,6 +383,23 @@ static void accept_failed(struct control *control)
     loop_timer_set(control->supervisor->loop, &control->again, clock_monotonic_ns() + ACCEPT_PAUSE_NS);
 }
 
+/* NULL: it can't be served, and is closed. */
+static struct client *client_new(struct control *control, int fd)
+{
+    struct client *client = xcalloc(1, sizeof *client);
+    client->control = control;
+    client->source = (struct loop_source){ .fd = fd, .ready = client_ready, .data = client };
+    client->deadline = (struct loop_timer){ .expired = deadline_expired, .data = client };
+    client->next = control->clients;
+    control->clients = client;
+    control->client_count++;
+    loop_timer_set(control->supervisor->loop, &client->deadline, clock_monotonic_ns() + REQUEST_TIME_NS);
+    if (loop_add(control->supervisor->loop, &client->source, EPOLLIN) == 0)
+        return client;
+    client_free(client);
+    return NULL;
+}
+
 static void control_ready(void *data, uint32_t events)
 {
     (void)events;
@@ -388,35 +416,94 @@ static void control_ready(void *data, uint32_t events)
         close(fd);
         return;
     }
-    struct client *client = xcalloc(1, sizeof *client);
-    client->control = control;
-    client->source = (struct loop_source){ .fd = fd, .ready = client_ready, .data = client };
-    client->deadline = (struct loop_timer){ .expired = deadline_expired, .data = client };
-    client->next = control->clients;
-    control->clients = client;
-    control->client_count++;
-    loop_timer_set(control->supervisor->loop, &client->deadline, clock_monotonic_ns() + REQUEST_TIME_NS);
-    if (loop_add(control->supervisor->loop, &client->source, EPOLLIN) < 0)
-        client_free(client);
+    client_new(control, fd);
+}
+
+static struct control *control_new(struct supervisor *supervisor)
+{
+    struct control *control = xcalloc(1, sizeof *control);
+    control->supervisor = supervisor;
+    control->again = (struct loop_timer){ .expired = watch, .data = control };
+    return control;
+}
+
+static void start_watching(struct control *control)
+{
+    control->source = (struct loop_source){ .fd = control->listener->fd, .ready = control_ready, .data = control };
+    watch(control);
 }
 
 struct control *control_open(struct supervisor *supervisor, const char *path, struct strbuf *error)
 {
-    struct control *control = xcalloc(1, sizeof *control);
+    struct control *control = control_new(supervisor);
     char *address = xstrdup(path);
     const struct config_listen where = { .type = LISTEN_UNIX, .address = address };
     const struct config_socket settings = { .mode = 0600, .backlog = CLIENTS_MAX };
-    control->supervisor = supervisor;
     control->listener = listener_acquire(&control->set, &where, 0, &settings, error);
     free(address);
     if (!control->listener) {
         free(control);
         return NULL;
     }
-    control->source = (struct loop_source){ .fd = control->listener->fd, .ready = control_ready, .data = control };
-    control->again = (struct loop_timer){ .expired = watch, .data = control };
-    watch(control);
+    start_watching(control);
     return control;
+}
+
+void control_ask_again(struct control *control)
+{
+    for (struct client *client = control->clients, *next; client; client = next) {
+        next = client->next;
+        if (!client->ticket || client->upgrades)
+            continue;
+        trace_finish(control->supervisor, client->ticket, "cowherd is being upgraded");
+        ticket_abandon(client->ticket);
+        client->ticket = NULL;
+        client_answer(client, false, "cowherd is being upgraded; ask again for the outcome");
+    }
+}
+
+void control_save(const struct control *control, struct state_writer *writer)
+{
+    state_put_record(writer, "control");
+    listener_save(control->listener, writer);
+    for (const struct client *client = control->clients; client; client = client->next) {
+        state_put_record(writer, "client");
+        state_put_descriptor(writer, "descriptor", client->source.fd);
+        state_put_string(writer, "request", client->request.data);
+        state_put_string(writer, "answer", client->answered ? client->answer.data : NULL);
+        state_put_number(writer, "upgrades", client->upgrades && client->ticket);
+    }
+}
+
+struct control *control_adopt(struct supervisor *supervisor, struct state_reader *reader)
+{
+    struct listener *listener = listener_adopt(reader);
+    if (!listener)
+        return NULL;
+    struct control *control = control_new(supervisor);
+    control->set.first = control->listener = listener;
+    listener->pools = listener->holders = 1;
+    start_watching(control);
+    return control;
+}
+
+void control_adopt_client(struct control *control, struct state_reader *reader)
+{
+    int fd = state_descriptor(reader, "descriptor");
+    const char *request = state_string(reader, "request"), *answer = state_string(reader, "answer");
+    struct client *client = fd < 0 ? NULL : client_new(control, fd);
+    if (!client)
+        return;
+    if (answer) {
+        client->answered = true;
+        strbuf_puts(&client->answer, answer);
+        loop_modify(control->supervisor->loop, &client->source, EPOLLOUT);
+    } else if (state_number(reader, "upgrades", 0)) {
+        client->upgrades = true;
+        ticket_list_add(&control->supervisor->upgrade.tickets, wait_with_ticket(client));
+    } else if (request) {
+        strbuf_puts(&client->request, request);
+    }
 }
 
 void control_close(struct control *control)

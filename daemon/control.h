@@ -11,9 +11,20 @@
 
 struct control;
 struct supervisor;
+struct state_reader;
+struct state_writer;
 
 /* NULL: `error` says why (another cowherd runs, the folder is missing, ...). */
 struct control *control_open(struct supervisor *supervisor, const char *path, struct strbuf *error);
+
+/*
+ * For an upgrade (upgrade.h): who waits for an outcome, but for that of the upgrade, is told to ask again; then the
+ * socket and its clients are saved, and adopted by the program that comes. control_adopt: NULL with the reader's error.
+ */
+void control_ask_again(struct control *control);
+void control_save(const struct control *control, struct state_writer *writer);
+struct control *control_adopt(struct supervisor *supervisor, struct state_reader *reader);
+void control_adopt_client(struct control *control, struct state_reader *reader);
 
 /* Sends what is still to be sent (for a moment at most), closes and removes the socket. */
 void control_close(struct control *control);

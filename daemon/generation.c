@@ -281,14 +281,12 @@ static bool start_mold(struct generation *generation, struct strbuf *error)
     return true;
 }
 
-struct generation *generation_start(struct pool *pool, struct config *config, const struct config_pool *settings,
-                                    struct listener *const *listeners, size_t listener_count, unsigned number,
-                                    struct strbuf *error)
+/* All but the scoreboard and what runs. */
+static struct generation *allocate(struct pool *pool, struct config *config, const struct config_pool *settings,
+                                   struct listener *const *listeners, size_t listener_count)
 {
     struct generation *generation = xcalloc(1, sizeof *generation);
     generation->pool = pool;
-    generation->number = number;
-    generation->state = GENERATION_LOADING;
     generation->config = config_retain(config);
     generation->settings = settings;
     generation->listeners = xcalloc(listener_count + 1, sizeof *generation->listeners);
@@ -300,14 +298,12 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
     generation->deadline = (struct loop_timer){ .expired = deadline_expired, .data = generation };
     generation->empty = (struct loop_timer){ .expired = empty_expired, .data = generation };
     generation->mold.channel.fd = -1;
-    generation->worker_slots = scaler_slots(settings);
-    generation->board = scoreboard_create(generation->worker_slots, &generation->board_fd);
-    if (!generation->board) {
-        strbuf_printf(error, "can't make a scoreboard: %s", strerror(errno));
-        generation->board_fd = -1;
-        generation_free(generation);
-        return NULL;
-    }
+    generation->board_fd = -1;
+    return generation;
+}
+
+static void make_workers(struct generation *generation)
+{
     generation->workers = xcalloc(generation->worker_slots, sizeof *generation->workers);
     for (uint32_t i = 0; i < generation->worker_slots; i++) {
         generation->workers[i].generation = generation;
@@ -316,12 +312,55 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
         generation->workers[i].channel.fd = -1;
         generation->workers[i].map_fd = -1;
     }
+}
+
+struct generation *generation_start(struct pool *pool, struct config *config, const struct config_pool *settings,
+                                    struct listener *const *listeners, size_t listener_count, unsigned number,
+                                    struct strbuf *error)
+{
+    struct generation *generation = allocate(pool, config, settings, listeners, listener_count);
+    generation->number = number;
+    generation->state = GENERATION_LOADING;
+    generation->worker_slots = scaler_slots(settings);
+    generation->board = scoreboard_create(generation->worker_slots, &generation->board_fd);
+    if (!generation->board) {
+        strbuf_printf(error, "can't make a scoreboard: %s", strerror(errno));
+        generation->board_fd = -1;
+        generation_free(generation);
+        return NULL;
+    }
+    make_workers(generation);
     time_outs_start(generation);
     if (!start_mold(generation, error)) {
         generation_free(generation);
         return NULL;
     }
     return generation;
+}
+
+struct generation *generation_adopt(struct pool *pool, struct config *config, struct listener *const *listeners,
+                                    size_t listener_count, int board, uint32_t slots, struct strbuf *error)
+{
+    struct generation *generation = allocate(pool, config, &config->pools[0], listeners, listener_count);
+    generation->worker_slots = slots;
+    generation->board_fd = board;
+    generation->board = scoreboard_adopt(board, slots);
+    if (!generation->board) {
+        strbuf_printf(error, "a scoreboard can't be mapped: %s", strerror(errno));
+        generation_free(generation);
+        return NULL;
+    }
+    make_workers(generation);
+    return generation;
+}
+
+bool generation_adopt_mold(struct generation *generation, int channel, int output)
+{
+    struct mold *mold = &generation->mold;
+    if (output >= 0 && output_open(&mold->output, loop_of(generation), output, describe_mold, generation) < 0)
+        return false;
+    mold->channel = (struct loop_source){ .fd = channel, .ready = mold_channel_ready, .data = generation };
+    return channel < 0 || loop_add(loop_of(generation), &mold->channel, EPOLLIN) == 0;
 }
 
 void generation_free(struct generation *generation)

@@ -121,6 +121,14 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
                                     struct listener *const *listeners, size_t listener_count, unsigned number,
                                     struct strbuf *error);
 
+/*
+ * One that runs already, with its scoreboard: for who took its supervisor over (state.h), and who fills in the rest.
+ * NULL with `error` filled. generation_adopt_mold watches its mold (a descriptor -1: none); false with errno.
+ */
+struct generation *generation_adopt(struct pool *pool, struct config *config, struct listener *const *listeners,
+                                    size_t listener_count, int board, uint32_t slots, struct strbuf *error);
+bool generation_adopt_mold(struct generation *generation, int channel, int output);
+
 /* Something happened; acts as the table says. `reason` (static text) says why, for the log. */
 void generation_event(struct generation *generation, enum generation_event event, const char *reason);
 

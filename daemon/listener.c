@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "state_text.h"
 #include "xalloc.h"
 
 /* Whether the listener's socket file is (still) the one that it made. */
@@ -386,4 +387,35 @@ struct listen_queue listener_queue(struct listener *listener)
     if (queue.waiting > listener->queue_peak)
         listener->queue_peak = queue.waiting;
     return queue;
+}
+
+static const struct state_field fields[] = {
+    STATE_FIELD(STATE_STRING, "address", struct listener, address),
+    STATE_FIELD(STATE_UNSIGNED, "type", struct listener, type),
+    STATE_FIELD(STATE_SIGNED, "backlog", struct listener, backlog),
+    STATE_FIELD(STATE_STRING, "inherited", struct listener, inherited),
+    STATE_FIELD(STATE_SIGNED, "queue_peak", struct listener, queue_peak),
+    STATE_FIELD(STATE_UNSIGNED, "bound_file", struct listener, bound_file),
+    STATE_FIELD(STATE_UNSIGNED, "device", struct listener, device),
+    STATE_FIELD(STATE_UNSIGNED, "inode", struct listener, inode),
+};
+
+void listener_save(const struct listener *listener, struct state_writer *writer)
+{
+    state_put_fields(writer, fields, sizeof fields / sizeof *fields, listener);
+    state_put_descriptor(writer, "descriptor", listener->fd);
+}
+
+struct listener *listener_adopt(struct state_reader *reader)
+{
+    struct listener *listener = xcalloc(1, sizeof *listener);
+    state_get_fields(reader, fields, sizeof fields / sizeof *fields, listener);
+    listener->fd = state_descriptor(reader, "descriptor");
+    if (listener->fd >= 0 && listener->address)
+        return listener;
+    state_error(reader, "a listener is not complete");
+    free(listener->inherited);
+    free(listener->address);
+    free(listener);
+    return NULL;
 }

@@ -16,6 +16,9 @@
 #include "listen_queue.h"
 #include "strbuf.h"
 
+struct state_reader;
+struct state_writer;
+
 struct listener {
     char *address; /* as in the configuration's canonical form */
     enum config_listen_type type;
@@ -59,6 +62,13 @@ void listener_release_pool(struct listener_set *set, struct listener *listener);
 /* A generation holds it. */
 void listener_hold(struct listener *listener);
 void listener_release(struct listener_set *set, struct listener *listener);
+
+/*
+ * For an upgrade (state.h): puts it into the present record; makes it anew from that, in no set and held by nobody.
+ * NULL: the reader's error says why.
+ */
+void listener_save(const struct listener *listener, struct state_writer *writer);
+struct listener *listener_adopt(struct state_reader *reader);
 
 /* Logs which of the sockets that were handed over nobody listens on: who connects there waits in vain. */
 void listener_warn_unused(const struct listener_set *set);

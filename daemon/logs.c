@@ -46,14 +46,24 @@ int logs_open(const struct config_log *settings, struct strbuf *error)
             close(new_error);
         return -1;
     }
-    if (new_error >= 0)
-        log_to_descriptor(new_error);
+    logs_adopt(settings, new_error, new_access);
+    return 0;
+}
+
+void logs_adopt(const struct config_log *settings, int error_log, int access_log)
+{
+    if (error_log >= 0)
+        log_to_descriptor(error_log);
     else
         log_to_syslog("cowherd");
     log_set_level(settings->level);
-    replace(&error_fd, new_error);
-    replace(&access_fd, new_access);
-    return 0;
+    replace(&error_fd, error_log);
+    replace(&access_fd, access_log);
+}
+
+int logs_error_descriptor(void)
+{
+    return error_fd;
 }
 
 int logs_access_descriptor(void)

@@ -98,6 +98,11 @@ static int run_reopen(const struct options *options)
     return command_over_control(options, "reopen");
 }
 
+static int run_upgrade(const struct options *options)
+{
+    return command_over_control(options, "upgrade");
+}
+
 static int run_status(const struct options *options)
 {
     return command_over_control(options, options->json ? "status json" : "status");
@@ -179,6 +184,8 @@ static const struct command commands[] = {
       run_reload },
     { "stop", "stop [-c FILE | -s SOCKET]", "finish the running requests and end, and wait for that", 0, 0, run_stop },
     { "reopen", "reopen [-c FILE | -s SOCKET]", "open the log files anew", 0, 0, run_reopen },
+    { "upgrade", "upgrade [-c FILE | -s SOCKET]", "let the program as it is installed now take over, and wait for that",
+      0, 0, run_upgrade },
     { "status", "status [--json] [-c FILE | -s SOCKET]", "show pools, workers and their memory", 0, 0, run_status },
     { "scale", "scale POOL N [-c FILE | -s SOCKET]", "give a pool another number of workers while it runs", 2, 2,
       run_scale },
@@ -262,6 +269,9 @@ int main(int argc, char **argv)
         return request_command(argc - 1, argv + 1);
     if (strcmp(name, "fallback") == 0)
         return fallback_command(argc - 1, argv + 1);
+    /* For the supervisor, which tries another version by it. */
+    if (strcmp(name, "check-upgrade") == 0 && argc == 3)
+        return upgrade_check(argv[2]);
     if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
         puts("cowherd " COWHERD_VERSION);
         return 0;

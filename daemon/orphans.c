@@ -30,3 +30,13 @@ bool orphans_take(pid_t pid, int64_t since_ns, int *status)
     }
     return false;
 }
+
+bool orphans_at(size_t place, pid_t *pid, int *status, int64_t *reaped_ns)
+{
+    if (place >= ORPHANS)
+        return false;
+    *pid = orphans[place].pid;
+    *status = orphans[place].status;
+    *reaped_ns = orphans[place].reaped_ns;
+    return true;
+}

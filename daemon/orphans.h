@@ -7,6 +7,7 @@
 #define COWHERD_ORPHANS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,5 +18,8 @@ void orphans_add(pid_t pid, int status, int64_t reaped_ns);
  * had the number first, and was somebody else.)
  */
 bool orphans_take(pid_t pid, int64_t since_ns, int *status);
+
+/* One of those that are remembered; `pid` 0: none at this place. false: there are no more places. */
+bool orphans_at(size_t place, pid_t *pid, int *status, int64_t *reaped_ns);
 
 #endif

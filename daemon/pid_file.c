@@ -121,3 +121,20 @@ void pid_file_close(void)
     free(held.path);
     held.path = NULL;
 }
+
+const char *pid_file_path(void)
+{
+    return held.path;
+}
+
+int pid_file_descriptor(void)
+{
+    return held.path ? held.fd : -1;
+}
+
+void pid_file_adopt(const char *path, int fd)
+{
+    held.path = xstrdup(path);
+    held.fd = fd;
+    held.owner = getpid();
+}

@@ -21,4 +21,10 @@ void pid_file_close(void);
 /* The process that holds the file at `path`; 0: nobody. */
 pid_t pid_file_holder(const char *path);
 
+/* What this process holds: NULL and -1 when it has none. */
+const char *pid_file_path(void);
+int pid_file_descriptor(void);
+/* Takes over the open and locked file that this process held before it became another program. */
+void pid_file_adopt(const char *path, int fd);
+
 #endif

@@ -30,10 +30,13 @@ void renewal_set(struct pool *pool)
     int64_t now = clock_monotonic_ns();
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
         seed = (uint64_t)now;
-    pool->renewal.expired = expired;
-    pool->renewal.data = pool;
-    loop_timer_set(pool->supervisor->loop, &pool->renewal,
-                   now + renewal_pause(serving->settings->restart.interval_ns, seed));
+    renewal_resume(pool, now + renewal_pause(serving->settings->restart.interval_ns, seed));
+}
+
+void renewal_resume(struct pool *pool, int64_t due_ns)
+{
+    pool->renewal = (struct loop_timer){ .expired = expired, .data = pool };
+    loop_timer_set(pool->supervisor->loop, &pool->renewal, due_ns);
 }
 
 void renewal_clear(struct pool *pool)

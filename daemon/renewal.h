@@ -11,6 +11,8 @@ int64_t renewal_pause(int64_t interval_ns, uint64_t seed);
 
 /* A generation serves, or one has failed to: the next is due after the interval of the one that serves. */
 void renewal_set(struct pool *pool);
+/* It is due then; 0: never. */
+void renewal_resume(struct pool *pool, int64_t due_ns);
 void renewal_clear(struct pool *pool);
 
 #endif

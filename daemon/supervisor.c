@@ -26,6 +26,7 @@
 #include "root_users.h"
 #include "succession.h"
 #include "scaler.h"
+#include "state.h"
 #include "workers.h"
 #include "xalloc.h"
 
@@ -39,7 +40,7 @@ struct pool *supervisor_pool(const struct supervisor *supervisor, const char *na
     return NULL;
 }
 
-static struct pool *add_pool(struct supervisor *supervisor, const char *name)
+struct pool *supervisor_add_pool(struct supervisor *supervisor, const char *name)
 {
     struct pool *pool = pool_new(supervisor, name);
     supervisor->pools = xreallocarray(supervisor->pools, supervisor->pool_count + 1, sizeof *supervisor->pools);
@@ -113,7 +114,7 @@ static void reload_all(struct supervisor *supervisor, struct config *config, str
     for (size_t i = 0; i < config->pool_count; i++) {
         struct pool *pool = supervisor_pool(supervisor, config->pools[i].name);
         if (!pool)
-            pool = add_pool(supervisor, config->pools[i].name);
+            pool = supervisor_add_pool(supervisor, config->pools[i].name);
         ticket_hold(ticket);
         pool_reload(pool, config, ticket);
     }
@@ -173,7 +174,7 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
         config_release(config);
     } else if (name) {
         struct pool *pool = supervisor_pool(supervisor, name);
-        pool_reload(pool ? pool : add_pool(supervisor, name), config, ticket);
+        pool_reload(pool ? pool : supervisor_add_pool(supervisor, name), config, ticket);
         config_release(config);
     } else {
         adopt_config(supervisor, config);
@@ -188,6 +189,7 @@ void supervisor_stop(struct supervisor *supervisor, bool now, struct ticket *tic
 {
     ticket_list_add(&supervisor->stop_tickets, ticket);
     supervisor->state = SUPERVISOR_STOPPING;
+    upgrade_cancel(supervisor, "cowherd is being stopped");
     for (size_t i = 0; i < supervisor->pool_count; i++)
         pool_stop(supervisor->pools[i], now);
     supervisor_pool_changed(supervisor);
@@ -243,7 +245,7 @@ static void reap_children(struct supervisor *supervisor)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pools_reaped(supervisor, pid, status))
+        if (upgrade_reaped(supervisor, pid, status) || pools_reaped(supervisor, pid, status))
             continue;
         for (size_t i = 0; i < supervisor->pool_count; i++)
             for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
@@ -278,6 +280,10 @@ static void handle_signal(struct supervisor *supervisor, uint32_t signal)
         log_info("SIG%s: one worker %s in each pool", sigabbrev_np((int)signal), signal == SIGTTIN ? "more" : "fewer");
         for (size_t i = 0; i < supervisor->pool_count; i++)
             scaler_nudge(supervisor->pools[i], signal == SIGTTIN);
+        break;
+    case SIGUSR2:
+        log_info("SIGUSR2: upgrade");
+        upgrade_start(supervisor, NULL);
         break;
     default: log_warnx("SIG%s has no meaning in this version and is ignored", sigabbrev_np((int)signal)); break;
     }
@@ -389,17 +395,13 @@ static int start(struct supervisor *supervisor)
         strbuf_free(&error);
         return -1;
     }
-    supervisor->changed = (struct loop_timer){ .expired = pools_changed, .data = supervisor };
-    supervisor->tick = (struct loop_timer){ .expired = tick, .data = supervisor };
-    sampler_start(&supervisor->sampler, supervisor);
-    oom_watch_start(&supervisor->oom_watch, NULL);
     reload_all(supervisor, supervisor->config, NULL);
-    tick(supervisor);
     listener_warn_unused(&supervisor->listeners);
     return 0;
 }
 
-static void run(struct supervisor *supervisor)
+/* What every supervisor has, whether it starts or takes over. */
+static void prepare(struct supervisor *supervisor)
 {
     supervisor->loop = loop_new();
     if (!supervisor->loop)
@@ -408,10 +410,21 @@ static void run(struct supervisor *supervisor)
         fatal("prctl(PR_SET_CHILD_SUBREAPER)");
     open_signals(supervisor);
     announce_open(&supervisor->announce, supervisor->loop);
-    if (start(supervisor) == 0)
-        loop_run(supervisor->loop);
-    else
-        supervisor->exit_status = 1;
+    upgrade_init(supervisor);
+    supervisor->changed = (struct loop_timer){ .expired = pools_changed, .data = supervisor };
+    supervisor->tick = (struct loop_timer){ .expired = tick, .data = supervisor };
+}
+
+static void run(struct supervisor *supervisor)
+{
+    sampler_start(&supervisor->sampler, supervisor);
+    oom_watch_start(&supervisor->oom_watch, NULL);
+    tick(supervisor);
+    loop_run(supervisor->loop);
+}
+
+static void end(struct supervisor *supervisor)
+{
     sampler_stop(&supervisor->sampler);
     announce_close(&supervisor->announce);
     oom_watch_stop(&supervisor->oom_watch);
@@ -422,6 +435,51 @@ static void run(struct supervisor *supervisor)
     close(supervisor->signals.fd);
     loop_free(supervisor->loop);
     free(supervisor->pools);
+    upgrade_free(supervisor);
+}
+
+static void start_and_run(struct supervisor *supervisor)
+{
+    prepare(supervisor);
+    if (start(supervisor) == 0)
+        run(supervisor);
+    else
+        supervisor->exit_status = 1;
+    end(supervisor);
+}
+
+/* In place of the program that ran in this process before. Until it is done nothing must happen that can't be undone.
+ */
+static int take_over(const struct upgrade_handed *handed, const char *config_path)
+{
+    struct supervisor supervisor = { 0 };
+    struct state_reader reader = { 0 };
+    char *text = upgrade_read_state(handed->state);
+
+    prepare(&supervisor);
+    if (text)
+        state_reader_start(&reader, text);
+    else
+        state_error(&reader, "the state can't be read: %s", strerror(errno));
+    if (!state_adopt(&supervisor, &reader)) {
+        upgrade_return(handed, config_path, reader.error.data);
+        fatalx("the supervisor can't be taken over, and there is no way back: %s", reader.error.data);
+    }
+    upgrade_done(&supervisor, handed, &reader);
+    state_reader_free(&reader);
+    free(text);
+    state_resume(&supervisor);
+    /* Who died meanwhile has sent its signal already. */
+    reap_children(&supervisor);
+    run(&supervisor);
+    end(&supervisor);
+    pid_file_close();
+    log_info("stopped");
+    logs_close();
+    inherited_free(&supervisor.listeners.inherited);
+    config_release(supervisor.config);
+    free(supervisor.config_path);
+    return supervisor.exit_status;
 }
 
 /* It is small, and all others depend on it: the last to be ended for memory. The pools have a setting of their own. */
@@ -435,9 +493,15 @@ int supervisor_run(const char *config_path)
 {
     struct supervisor supervisor = { .started_ns = clock_monotonic_ns() };
     struct strbuf error = { 0 };
+    struct upgrade_handed handed;
     char message[512];
 
     keep_standard_descriptors();
+    if (upgrade_was_handed(&handed)) {
+        int status = take_over(&handed, config_path);
+        free(handed.failure);
+        return status;
+    }
     inherited_take(&supervisor.listeners.inherited);
     raise_descriptor_limit(&supervisor);
     protect_from_memory_shortage();
@@ -471,7 +535,7 @@ int supervisor_run(const char *config_path)
     if (supervisor.listeners.inherited.complaint)
         log_warnx("%s", supervisor.listeners.inherited.complaint);
     log_info("cowherd %s starts, configuration %s", COWHERD_VERSION, supervisor.config_path);
-    run(&supervisor);
+    start_and_run(&supervisor);
     pid_file_close();
     log_info("stopped");
 done:

@@ -15,6 +15,7 @@
 #include "pool.h"
 #include "sampler.h"
 #include "ticket.h"
+#include "upgrade.h"
 
 struct control;
 
@@ -38,6 +39,7 @@ struct supervisor {
     struct announce announce;
     struct oom_watch oom_watch;
     struct ticket_list stop_tickets;
+    struct upgrade upgrade;
     int64_t started_ns;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE at the start: its children's */
     int exit_status;
@@ -61,6 +63,7 @@ void supervisor_reopen_logs(struct supervisor *supervisor);
 /* A pool came up, failed or is gone: looked at in the loop's next turn. */
 void supervisor_pool_changed(struct supervisor *supervisor);
 
+struct pool *supervisor_add_pool(struct supervisor *supervisor, const char *name);
 struct pool *supervisor_pool(const struct supervisor *supervisor, const char *name);
 
 #endif

@@ -108,6 +108,9 @@ void trace_reported(struct worker *worker, uint64_t bytes, int error)
     struct trace *trace = worker->trace;
     struct strbuf text = { 0 };
     if (!trace || !trace->ticket) {
+        /* An upgrade ends a trace, whose worker reports nevertheless. */
+        if (worker->told_to_go)
+            return;
         log_warnx("%s: worker %u sent a report that was not asked for", worker->generation->pool->name, worker->index);
         return;
     }

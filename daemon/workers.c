@@ -543,3 +543,20 @@ void workers_forget_ordered(struct generation *generation)
         if (generation->workers[i].in_use && generation->workers[i].pid == 0)
             bury(&generation->workers[i], -1);
 }
+
+bool workers_adopt(struct worker *worker, int channel, int output)
+{
+    struct loop *loop = loop_of(worker->generation);
+    worker->in_use = true;
+    worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
+    if (output >= 0 && output_open(&worker->output, loop, output, describe_worker, worker) < 0)
+        return false;
+    worker->channel = (struct loop_source){ .fd = channel, .ready = worker_channel_ready, .data = worker };
+    return channel < 0 || loop_add(loop, &worker->channel, EPOLLIN) == 0;
+}
+
+void workers_adopt_refill(struct generation *generation, int64_t deadline_ns)
+{
+    generation->refill = (struct loop_timer){ .expired = refill_expired, .data = generation };
+    loop_timer_set(loop_of(generation), &generation->refill, deadline_ns);
+}

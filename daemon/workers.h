@@ -51,6 +51,13 @@ void workers_tell(struct generation *generation, enum child_event event, const c
 /* A reaped process: true when it was a worker of this generation. */
 bool workers_reaped(struct generation *generation, pid_t pid, int status);
 
+/*
+ * One that runs already, for who took the supervisor over: watches its channel and its output (-1: none). false with
+ * errno. workers_adopt_refill sets the pause before the next worker is ordered.
+ */
+bool workers_adopt(struct worker *worker, int channel, int output);
+void workers_adopt_refill(struct generation *generation, int64_t deadline_ns);
+
 /* The mold is gone: workers that it was asked for and never told about will not come. */
 void workers_forget_ordered(struct generation *generation);
 

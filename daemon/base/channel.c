@@ -152,3 +152,17 @@ int channel_receive(int fd, struct message *message, int descriptors[CHANNEL_DES
     memcpy(descriptors, found, sizeof(int) * count);
     return 1;
 }
+
+uint64_t channel_fingerprint(void)
+{
+    /* FNV-1a over the table of messages. */
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (uint32_t i = 0; i < MESSAGE_TYPES; i++) {
+        for (const char *at = types[i].name; *at != '\0'; at++)
+            hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+        hash = (hash ^ types[i].payload) * UINT64_C(0x100000001b3);
+        hash = (hash ^ types[i].descriptors) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}

@@ -90,4 +90,10 @@ int channel_send(int fd, const struct message *message, const int *descriptors, 
  */
 int channel_receive(int fd, struct message *message, int descriptors[CHANNEL_DESCRIPTORS_MAX]);
 
+/*
+ * Changes with the messages: two programs that have the same one understand each other. (scoreboard_fingerprint says
+ * the same of the scoreboard.)
+ */
+uint64_t channel_fingerprint(void);
+
 #endif

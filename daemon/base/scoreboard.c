@@ -114,3 +114,36 @@ void scoreboard_clear(struct slot *slot)
     atomic_store(&slot->app, SCOREBOARD_NO_APP);
     atomic_store(&slot->request_fd, -1);
 }
+
+struct scoreboard *scoreboard_adopt(int fd, uint32_t slots)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) == -1)
+        return NULL;
+    if (status.st_size != (off_t)board_size(slots)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return map(fd, board_size(slots));
+}
+
+uint64_t scoreboard_fingerprint(void)
+{
+    const size_t layout[] = {
+        sizeof(struct slot),
+        offsetof(struct slot, state),
+        offsetof(struct slot, request_id),
+        offsetof(struct slot, connections),
+        offsetof(struct slot, accepted),
+        offsetof(struct slot, management),
+        offsetof(struct slot, gc_count),
+        offsetof(struct slot, out_of_memory),
+        offsetof(struct slot, request),
+    };
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < sizeof layout / sizeof layout[0]; i++)
+        hash = (hash ^ layout[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}

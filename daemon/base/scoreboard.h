@@ -91,6 +91,11 @@ struct scoreboard *scoreboard_create(uint32_t slots, int *fd);
 struct scoreboard *scoreboard_attach(int fd);
 void scoreboard_detach(struct scoreboard *board);
 
+/* Maps one that this process made as another program; `slots` is what it was made with. NULL with errno. */
+struct scoreboard *scoreboard_adopt(int fd, uint32_t slots);
+/* Changes with the layout of a slot. */
+uint64_t scoreboard_fingerprint(void);
+
 /* Makes a slot free, all figures 0, no app, no request. Only for a slot without a living worker. */
 void scoreboard_clear(struct slot *slot);
 

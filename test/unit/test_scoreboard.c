@@ -107,6 +107,26 @@ static void states_have_names(void **state)
     assert_string_equal(slot_state_name(UINT32_MAX), "?");
 }
 
+/* The number of slots in the map is written by workers, if they like. */
+static void test_adopted_by_its_size(void **state)
+{
+    int fd;
+    struct scoreboard *board = scoreboard_create(3, &fd);
+
+    (void)state;
+    assert_non_null(board);
+    atomic_store(&board->slot[2].accepted, 7);
+    atomic_store(&board->slots, 1000000);
+    struct scoreboard *again = scoreboard_adopt(fd, 3);
+    assert_non_null(again);
+    assert_int_equal(atomic_load(&again->slot[2].accepted), 7);
+    scoreboard_detach(again);
+    assert_null(scoreboard_adopt(fd, 4));
+    assert_int_equal(errno, EINVAL);
+    scoreboard_detach(board);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +134,7 @@ int main(void)
         cmocka_unit_test(a_child_writes_what_the_parent_reads),
         cmocka_unit_test(what_is_no_scoreboard_is_refused),
         cmocka_unit_test(states_have_names),
+        cmocka_unit_test(test_adopted_by_its_size),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
