@@ -14,6 +14,7 @@ import pytest
 
 import fastcgi
 from herd import BUILD, WHOAMI, Load, free_port, process_alive, process_stat, process_title, wait_until
+from test_sockets import hand_over, unix_listener
 
 FORMAT = b"cowherd-state 1"
 
@@ -536,3 +537,50 @@ def test_storm_with_killed_workers(installed):
     wait_until(lambda: installed.reload().returncode == 0)
     assert installed.request().status == 200
     assert zombies_of(supervisor) == []
+
+
+# -- what other parts of the supervisor carry
+
+
+def test_the_number_of_workers_that_was_ordered_stays(installed):
+    installed.configure(workers=2)
+    installed.start()
+    assert installed.command("scale", "web", "3").returncode == 0
+    installed.wait_until(lambda: len(installed.worker_pids()) == 3)
+    before = facts(installed)
+    install(installed)
+    assert upgrade(installed).returncode == 0
+    assert facts(installed) == before
+    os.kill(min(installed.worker_pids()), signal.SIGTERM)
+    installed.wait_until(lambda: len(installed.worker_pids() - before["workers"]) == 1)
+    assert installed.pool()["scaling"]["wanted"] == 3
+    assert installed.reload().returncode == 0
+    installed.wait_until(lambda: len(installed.worker_pids()) == 2)
+
+
+def test_a_pool_at_rest_wakes_after_an_upgrade(installed):
+    installed.configure(workers={"min": 0, "max": 2, "idle": "200ms"})
+    installed.start(ready=False)
+    installed.wait_until(lambda: installed.try_status() and installed.pool()["state"] == "serving")
+    assert not installed.worker_pids()
+    install(installed)
+    assert upgrade(installed).returncode == 0
+    assert installed.request().status == 200
+    installed.wait_until(lambda: not installed.worker_pids())
+    assert installed.request().status == 200
+
+
+def test_sockets_of_systemd_are_carried_also_those_that_no_pool_names_yet(installed):
+    path, other = installed.directory / "given.sock", installed.directory / "other.sock"
+    installed.configure(listen="systemd:web", workers=1)
+    with unix_listener(path) as given, unix_listener(other) as spare:
+        hand_over(installed, [given, spare], "web:spare")
+        installed.wait_ready()
+        install(installed)
+        assert upgrade(installed).returncode == 0
+        assert fastcgi.request(str(path)).status == 200
+        installed.configure(listen=["systemd:web", "systemd:spare"])
+        installed.write_configuration()
+        assert installed.reload().returncode == 0
+        assert fastcgi.request(str(other)).status == 200
+    assert path.exists()
