@@ -6,20 +6,7 @@
 #include <mruby/hash.h>
 #include <mruby/string.h>
 
-/* As in mruby's hash.c; a large Hash's table begins with the pointer to its entries. */
-struct entry {
-    mrb_value key;
-    mrb_value value;
-};
-
-static struct entry *entries_of(mrb_value hash)
-{
-    struct RHash *table = mrb_hash_ptr(hash);
-
-    if (table->flags & MRB_HASH_HT)
-        return *(struct entry **)table->hsh.ht;
-    return (struct entry *)table->hsh.ea;
-}
+#include "hash_layout.h"
 
 static mrb_value build(mrb_state *mrb, const mrb_value *keys, const uint8_t *ids, const mrb_value *values, size_t count)
 {
@@ -34,7 +21,7 @@ static mrb_value build(mrb_state *mrb, const mrb_value *keys, const uint8_t *ids
 static mrb_value copy(mrb_state *mrb, mrb_value model, const mrb_value *values, size_t count)
 {
     mrb_value hash = mrb_hash_dup(mrb, model);
-    struct entry *entries = entries_of(hash);
+    struct hash_entry *entries = hash_entries(mrb_hash_ptr(hash));
 
     for (size_t i = 0; i < count; i++)
         entries[i].value = values[i];
@@ -87,7 +74,7 @@ static bool layout_holds(mrb_state *mrb, const mrb_value *keys, size_t count)
     }
     mrb_value model = build(mrb, keys, ids, zeros, count);
     mrb_value hash = mrb_hash_dup(mrb, model);
-    const struct entry *entries = entries_of(hash);
+    const struct hash_entry *entries = hash_entries(mrb_hash_ptr(hash));
     for (size_t i = 0; i < count; i++)
         if (!mrb_string_p(entries[i].key) || !mrb_str_equal(mrb, entries[i].key, keys[i]))
             return false;

@@ -11,6 +11,8 @@
 
 #include <mruby/internal.h>
 
+#include "hash_layout.h"
+
 struct visitor {
     uintptr_t start; /* of those that are passed over */
     uintptr_t length;
@@ -45,21 +47,10 @@ static int visit_variable(mrb_state *mrb, mrb_sym name, mrb_value value, void *d
 
 #ifdef MRB_64BIT
 
-/* mruby's (hash.c): the entries in the order of insertion, the deleted ones with an undefined key and a stale value. */
-struct hash_entry {
-    mrb_value key;
-    mrb_value value;
-};
-
-/* The beginning of it. */
-struct hash_table {
-    struct hash_entry *entries;
-};
-
 /* mrb_hash_foreach takes ten times as long: a collection can have to look at a large one. */
 static void visit_entries(mrb_state *mrb, struct visitor *visitor, struct RHash *hash)
 {
-    const struct hash_entry *entry = (hash->flags & MRB_HASH_HT) != 0 ? hash->hsh.ht->entries : hash->hsh.ea;
+    const struct hash_entry *entry = hash_entries(hash);
 
     /* ea_n_used says 0 while Hash#rehash calls the keys' methods; size is right. */
     for (uint32_t left = hash->size; left > 0; entry++) {
