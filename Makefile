@@ -144,6 +144,7 @@ WORKER := \
 	worker/heap \
 	worker/heap_survey \
 	worker/intake \
+	worker/interrupt \
 	worker/listening \
 	worker/load_guard \
 	worker/main \
@@ -310,13 +311,13 @@ CORE := base/clock base/log base/strbuf base/xalloc
 HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit worker/out_of_memory worker/references \
 	worker/region worker/remembered_set
 RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
-	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/time_out worker/vm \
-	worker/vm_describe worker/vm_random $(CORE)
+	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/interrupt worker/time_out \
+	worker/vm worker/vm_describe worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
 	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/request_hash worker/server \
-	worker/time_out worker/title worker/vhost
+	worker/interrupt worker/time_out worker/title worker/vhost
 
 # What a worker does with its heap between requests, and tells of it.
 COLLECTOR := worker/allocator worker/collector worker/heap_survey
@@ -395,9 +396,10 @@ $(eval $(call unit_test,unbegun,base/unbegun))
 $(eval $(call unit_test,warm_up_exchange,daemon/warm_up_exchange base/fcgi_record $(CORE)))
 $(eval $(call unit_test,values,config/values $(CORE)))
 $(eval $(call unit_test,vhost,worker/vhost))
-$(eval $(call unit_test,time_out,worker/rack_failure $(HEAP) worker/time_out worker/vm worker/vm_describe worker/vm_random \
+$(eval $(call unit_test,time_out,worker/rack_failure $(HEAP) worker/interrupt worker/time_out worker/vm worker/vm_describe \
+	worker/vm_random $(CORE),mruby))
+$(eval $(call unit_test,vm,$(HEAP) worker/interrupt worker/time_out worker/vm worker/vm_describe worker/vm_random \
 	$(CORE),mruby))
-$(eval $(call unit_test,vm,$(HEAP) worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE),mruby))
 $(eval $(call unit_test,write_trace,$(HEAP) worker/block_owners worker/write_trace $(CORE),mruby))
 
 $(UNIT_TESTS):

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include <mruby/class.h>
-#include <mruby/error.h>
 
 #include "channel.h"
 #include "descriptors.h"
+#include "interrupt.h"
 #include "log.h"
 #include "out_of_memory.h"
 
@@ -57,16 +57,6 @@ static void end_forked_child(void)
 
 /* Out of time */
 
-static mrb_value raise_timeout(mrb_state *mrb)
-{
-    struct RClass *module = mrb_define_module(mrb, "Cowherd");
-    struct RClass *timeout = mrb_define_class_under(mrb, module, "LoadTimeout", mrb->eException_class);
-
-    mrb_raise(mrb, timeout, "the app was still loading");
-    return mrb_nil_value();
-}
-
-/* One instruction later the frame says the right line, and the right `rescue` and `ensure` apply. */
 static void interrupt(mrb_state *mrb, const mrb_irep *irep, const mrb_code *pc, mrb_value *registers)
 {
     (void)irep;
@@ -74,8 +64,9 @@ static void interrupt(mrb_state *mrb, const mrb_irep *irep, const mrb_code *pc, 
     if (mrb->exc != NULL)
         return;
     mrb->code_fetch_hook = NULL;
-    mrb->c->ci->pc = pc + 1;
-    raise_timeout(mrb);
+    struct RClass *timeout =
+        mrb_define_class_under(mrb, mrb_define_module(mrb, "Cowherd"), "LoadTimeout", mrb->eException_class);
+    interrupt_raise(mrb, pc, interrupt_exception(mrb, timeout, "the app was still loading"));
 }
 
 static void on_alarm(int signal_number)

@@ -10,6 +10,7 @@
 #include <mruby.h>
 #include <mruby/error.h>
 
+#include "backtrace.h"
 #include "heap.h"
 
 #define RESERVE_SIZE ((size_t)4 << 20)
@@ -38,8 +39,7 @@ static void release(void)
     reserve = NULL;
 }
 
-/* mruby's own, of error.c and backtrace.c; no header declares them. */
-void mrb_keep_backtrace(mrb_state *mrb, mrb_value exception);
+/* mruby's own, of error.c, which no header declares. */
 _Noreturn void __real_mrb_raise_nomemory(mrb_state *mrb);
 _Noreturn void __wrap_mrb_raise_nomemory(mrb_state *mrb);
 

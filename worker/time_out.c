@@ -6,11 +6,9 @@
 #include <stdio.h>
 
 #include <mruby/class.h>
-#include <mruby/error.h>
-#include <mruby/internal.h>
-#include <mruby/irep.h>
 
 #include "clock.h"
+#include "interrupt.h"
 
 #define PERSISTENT 3 /* signals, from which on the exception is raised at every instruction */
 
@@ -21,21 +19,14 @@ static mrb_state *volatile running; /* NULL: no code of a request */
 static volatile sig_atomic_t masked;
 static volatile sig_atomic_t fired; /* signals for the request in hand */
 
-/* mruby's (error.c), which no header declares. */
-void mrb_keep_backtrace(mrb_state *mrb, mrb_value exception);
-
-/* Made without a call: in a deep recursion there is no level left for one. */
 static mrb_value time_out_new(mrb_state *mrb)
 {
     struct RClass *class = mrb_class_get_under(mrb, mrb_module_get(mrb, "Cowherd"), "RequestTimeout");
-    struct RException *exception = MRB_OBJ_ALLOC(mrb, MRB_TT_EXCEPTION, class);
     char message[100];
-    int length = snprintf(message, sizeof message, "the request has run for longer than timeouts.request (%.1f s)",
-                          (double)limit_ns / (double)CLOCK_NS_PER_S);
 
-    exception->iv = NULL;
-    mrb_exc_mesg_set(mrb, exception, mrb_str_new(mrb, message, (size_t)length));
-    return mrb_obj_value(exception);
+    snprintf(message, sizeof message, "the request has run for longer than timeouts.request (%.1f s)",
+             (double)limit_ns / (double)CLOCK_NS_PER_S);
+    return interrupt_exception(mrb, class, message);
 }
 
 /* An exception is on its way already, such as Errno::EINTR of the call that the signal interrupted: takes its place. */
@@ -44,11 +35,10 @@ static void replace_exception(mrb_state *mrb)
     if (mrb->exc->tt != MRB_TT_EXCEPTION)
         return; /* a break: raised at the instruction where it ends */
     mrb->code_fetch_hook = NULL;
-    mrb->exc = mrb_obj_ptr(time_out_new(mrb));
-    mrb_keep_backtrace(mrb, mrb_obj_value(mrb->exc));
+    interrupt_replace(mrb, time_out_new(mrb));
 }
 
-/* Before each instruction. The program counter is what backtraces and the ranges of rescue and ensure go by. */
+/* Before each instruction. */
 static void raise_here(mrb_state *mrb, const mrb_irep *irep, const mrb_code *pc, mrb_value *registers)
 {
     (void)irep;
@@ -59,8 +49,7 @@ static void raise_here(mrb_state *mrb, const mrb_irep *irep, const mrb_code *pc,
     }
     if (fired < PERSISTENT)
         mrb->code_fetch_hook = NULL;
-    mrb->c->ci->pc = pc + 1;
-    mrb_exc_raise(mrb, time_out_new(mrb));
+    interrupt_raise(mrb, pc, time_out_new(mrb));
 }
 
 /* The number tells a request from the next one: the signal may come late. */
