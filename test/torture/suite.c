@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <mruby.h>
@@ -30,6 +29,7 @@
 
 #include "heap.h"
 #include "heap_verify.h"
+#include "outcome.h"
 #include "region.h"
 
 #define CAPACITY ((size_t)512 << 20)
@@ -236,18 +236,12 @@ static char *outcome_of(void (*test)(mrb_state *mrb), const struct way *this_way
         _exit(0);
     }
     close(ends[1]);
-    char *text = NULL;
-    size_t size = 0;
-    FILE *in = fdopen(ends[0], "r");
-    if (getdelim(&text, &size, '\0', in) < 0)
-        text = strdup("");
-    fclose(in);
-    waitpid(pid, &status, 0);
+    char *text = outcome_read(ends[0], pid, &status);
     if (status != 0) {
-        char *ended;
-        if (asprintf(&ended, "%s\n%s %d\n", text, WIFSIGNALED(status) ? "signal" : "exit status",
-                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)) < 0)
+        char *ended, *end = outcome_of_end(status);
+        if (asprintf(&ended, "%s\n%s\n", text, end) < 0)
             abort();
+        free(end);
         free(text);
         text = ended;
     }

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +26,7 @@
 
 #include "heap.h"
 #include "heap_verify.h"
+#include "outcome.h"
 #include "region.h"
 
 #define SECONDS_MAX 120 /* for one run of a seed, which takes far less than one */
@@ -155,18 +155,10 @@ static char *outcome(mrb_state *mrb, const struct settings *settings, long seed,
         _exit(0);
     }
     close(ends[1]);
-    char *text = NULL;
-    size_t size = 0;
-    FILE *in = fdopen(ends[0], "r");
-    if (getdelim(&text, &size, '\0', in) < 0)
-        text = strdup("");
-    fclose(in);
-    waitpid(pid, &status, 0);
+    char *text = outcome_read(ends[0], pid, &status);
     if (status != 0) {
         free(text);
-        if (asprintf(&text, "%s %d", WIFSIGNALED(status) ? "signal" : "exit status",
-                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)) < 0)
-            fail(NULL, "out of memory");
+        text = outcome_of_end(status);
     }
     return text;
 }
