@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +18,7 @@
 #include <mruby/variable.h>
 
 #include "heap_verify.h"
+#include "in_child.h"
 #include "memory_meter.h"
 #include "region.h"
 #include "remembered_set.h"
@@ -188,31 +188,6 @@ static const char *run(mrb_state *mrb, const char *source)
     }
     mrb_gc_arena_restore(mrb, arena);
     return shown;
-}
-
-#define EXPECT(condition, ...)                                                                                         \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition);                                            \
-            fprintf(stderr, __VA_ARGS__);                                                                              \
-            fprintf(stderr, "\n");                                                                                     \
-            fflush(stderr);                                                                                            \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
-
-/* In a process of its own: there is one region per process, and a frozen one stays. */
-static bool in_child(void (*body)(const void *data), const void *data)
-{
-    int status;
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        body(data);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status == 0;
 }
 
 static mrb_state *open_frozen(const char *before)

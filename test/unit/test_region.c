@@ -14,33 +14,24 @@
 
 #include <cmocka.h>
 
+#include "in_child.h"
+
 #define CAPACITY ((size_t)8 << 20)
 
-/* One region per process, and a frozen one stays: each test has a process of its own. */
-static void in_child(void (*body)(void))
+typedef void test_body(void);
+
+static void open_and_run(const void *data)
 {
-    int status;
-    fflush(NULL);
-    pid_t pid = fork();
-    assert_int_not_equal(pid, -1);
-    if (pid == 0) {
-        if (region_open(CAPACITY) != 0)
-            _exit(2);
-        body();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    test_body *const *body = data;
+    EXPECT(region_open(CAPACITY) == 0);
+    (*body)();
 }
 
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                            \
-            fflush(stderr);                                                                                            \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
+/* One region per process, and a frozen one stays: each test has a process of its own. */
+static void with_region(test_body *body)
+{
+    assert_true(in_child(open_and_run, &body));
+}
 
 static void allocate_all_sizes(void)
 {
@@ -61,7 +52,7 @@ static void allocate_all_sizes(void)
 static void test_blocks_are_aligned_and_apart(void **state)
 {
     (void)state;
-    in_child(allocate_all_sizes);
+    with_region(allocate_all_sizes);
 }
 
 static void free_and_allocate(void)
@@ -84,7 +75,7 @@ static void free_and_allocate(void)
 static void test_freed_blocks_are_used_again(void **state)
 {
     (void)state;
-    in_child(free_and_allocate);
+    with_region(free_and_allocate);
 }
 
 static size_t free_blocks, free_bytes;
@@ -120,7 +111,7 @@ static void see_free_blocks(void)
 static void test_free_blocks_are_seen(void **state)
 {
     (void)state;
-    in_child(see_free_blocks);
+    with_region(see_free_blocks);
 }
 
 static void grow_blocks(void)
@@ -144,7 +135,7 @@ static void grow_blocks(void)
 static void test_reallocation(void **state)
 {
     (void)state;
-    in_child(grow_blocks);
+    with_region(grow_blocks);
 }
 
 static void fill(void)
@@ -177,7 +168,7 @@ static void fill(void)
 static void test_full_region(void **state)
 {
     (void)state;
-    in_child(fill);
+    with_region(fill);
 }
 
 static int child_status(void (*body)(char *block), char *block)
@@ -217,7 +208,7 @@ static void fork_while_loading(void)
 static void test_fork_while_loading(void **state)
 {
     (void)state;
-    in_child(fork_while_loading);
+    with_region(fork_while_loading);
 }
 
 static void write_only(char *block)
@@ -249,7 +240,7 @@ static void freeze(void)
 static void test_freeze(void **state)
 {
     (void)state;
-    in_child(freeze);
+    with_region(freeze);
 }
 
 /* Pages of [address, address + size) that take memory. */
@@ -284,7 +275,7 @@ static void freeze_gives_back_free_blocks(void)
 static void test_freeze_gives_back_free_blocks(void **state)
 {
     (void)state;
-    in_child(freeze_gives_back_free_blocks);
+    with_region(freeze_gives_back_free_blocks);
 }
 
 int main(void)

@@ -22,31 +22,10 @@
 #include <mruby/variable.h>
 
 #include "heap.h"
+#include "in_child.h"
 #include "region.h"
 
 #define CAPACITY ((size_t)256 << 20)
-
-#define EXPECT(condition, ...)                                                                                         \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, __VA_ARGS__);                                                                              \
-            fputc('\n', stderr);                                                                                       \
-            _exit(1);                                                                                                  \
-        }                                                                                                              \
-    } while (0)
-
-static bool in_child(void (*body)(const void *data), const void *data)
-{
-    int status;
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        body(data);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status == 0;
-}
 
 static void run(mrb_state *mrb, const char *file, const char *code)
 {
