@@ -33,7 +33,7 @@
 /* How long a mold that has run out of time has to say where it is. */
 #define ANSWER_NS CLOCK_NS_PER_S
 
-static struct loop *loop_of(const struct generation *generation)
+struct loop *generation_loop(const struct generation *generation)
 {
     return generation->pool->supervisor->loop;
 }
@@ -63,7 +63,7 @@ static void close_mold_channel(struct generation *generation)
 {
     if (generation->mold.channel.fd < 0)
         return;
-    loop_remove(loop_of(generation), &generation->mold.channel);
+    loop_remove(generation_loop(generation), &generation->mold.channel);
     close(generation->mold.channel.fd);
     generation->mold.channel.fd = -1;
 }
@@ -162,7 +162,7 @@ static void end_orphans(struct generation *generation)
 void generation_check_empty(struct generation *generation)
 {
     end_orphans(generation);
-    loop_timer_set(loop_of(generation), &generation->empty, clock_monotonic_ns());
+    loop_timer_set(generation_loop(generation), &generation->empty, clock_monotonic_ns());
 }
 
 static void deadline_expired(void *data)
@@ -199,7 +199,7 @@ static void deadline_expired(void *data)
         return;
     }
     kill(generation->mold.pid, SIGALRM);
-    loop_timer_set(loop_of(generation), &generation->deadline, clock_monotonic_ns() + ANSWER_NS);
+    loop_timer_set(generation_loop(generation), &generation->deadline, clock_monotonic_ns() + ANSWER_NS);
 }
 
 /* The configuration, the scoreboard and the two ends of the channel and the output, for the mold to inherit. */
@@ -272,11 +272,11 @@ static bool start_mold(struct generation *generation, struct strbuf *error)
     generation->loading_app = SCOREBOARD_NO_APP;
     mold->started_ns = clock_monotonic_ns();
     mold->channel = (struct loop_source){ .fd = channel_end, .ready = mold_channel_ready, .data = generation };
-    if (output_open(&mold->output, loop_of(generation), output_end, describe_mold, generation) < 0)
+    if (output_open(&mold->output, generation_loop(generation), output_end, describe_mold, generation) < 0)
         log_warn("%s: the output of the mold can't be read", generation->pool->name);
-    if (loop_add(loop_of(generation), &mold->channel, EPOLLIN) < 0)
+    if (loop_add(generation_loop(generation), &mold->channel, EPOLLIN) < 0)
         fatal("epoll");
-    loop_timer_set(loop_of(generation), &generation->deadline,
+    loop_timer_set(generation_loop(generation), &generation->deadline,
                    mold->started_ns + generation->settings->restart.ready_timeout_ns);
     return true;
 }
@@ -357,16 +357,16 @@ struct generation *generation_adopt(struct pool *pool, struct config *config, st
 bool generation_adopt_mold(struct generation *generation, int channel, int output)
 {
     struct mold *mold = &generation->mold;
-    if (output >= 0 && output_open(&mold->output, loop_of(generation), output, describe_mold, generation) < 0)
+    if (output >= 0 && output_open(&mold->output, generation_loop(generation), output, describe_mold, generation) < 0)
         return false;
     mold->channel = (struct loop_source){ .fd = channel, .ready = mold_channel_ready, .data = generation };
-    return channel < 0 || loop_add(loop_of(generation), &mold->channel, EPOLLIN) == 0;
+    return channel < 0 || loop_add(generation_loop(generation), &mold->channel, EPOLLIN) == 0;
 }
 
 void generation_free(struct generation *generation)
 {
     struct listener_set *set = &generation->pool->supervisor->listeners;
-    struct loop *loop = loop_of(generation);
+    struct loop *loop = generation_loop(generation);
     /* One that failed has told so; what still waits here waited for the handover only. */
     ticket_list_settle(&generation->tickets, true, "the generation served, and is gone");
     warm_up_stop(generation);
@@ -399,7 +399,7 @@ static void log_state(const struct generation *generation, const char *reason)
 
 void generation_event(struct generation *generation, enum generation_event event, const char *reason)
 {
-    struct loop *loop = loop_of(generation);
+    struct loop *loop = generation_loop(generation);
     enum generation_action action = generation_step(&generation->state, event);
     switch (action) {
     case GENERATION_DO_WARM: warm_up_start(generation); break;

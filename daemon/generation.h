@@ -146,6 +146,9 @@ bool generation_reaped(struct generation *generation, pid_t pid, int status);
 /* Reads what the mold has sent so far (before an unknown pid is taken for a stranger). */
 void generation_read_mold(struct generation *generation);
 
+/* The supervisor's. */
+struct loop *generation_loop(const struct generation *generation);
+
 /* Workers that are in the given state, without one that traces. */
 unsigned generation_count(const struct generation *generation, enum child_state state);
 

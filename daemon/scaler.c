@@ -12,11 +12,6 @@
 #include "workers.h"
 #include "xalloc.h"
 
-static struct loop *loop_of(const struct generation *generation)
-{
-    return generation->pool->supervisor->loop;
-}
-
 static bool is_fixed(const struct config_pool *settings)
 {
     return settings->workers.min == settings->workers.max;
@@ -134,7 +129,7 @@ static void unwatch(struct generation *generation)
 {
     struct scaler *scaler = &generation->scaler;
     for (size_t i = 0; scaler->watching && i < generation->listener_count; i++)
-        loop_remove(loop_of(generation), &scaler->watches[i]);
+        loop_remove(generation_loop(generation), &scaler->watches[i]);
     scaler->watching = false;
 }
 
@@ -161,10 +156,10 @@ static bool watch(struct generation *generation)
         struct loop_source *source = &scaler->watches[i];
         *source =
             (struct loop_source){ .fd = generation->listeners[i]->fd, .ready = somebody_waits, .data = generation };
-        if (loop_add(loop_of(generation), source, EPOLLIN) == 0)
+        if (loop_add(generation_loop(generation), source, EPOLLIN) == 0)
             continue;
         while (i-- > 0)
-            loop_remove(loop_of(generation), &scaler->watches[i]);
+            loop_remove(generation_loop(generation), &scaler->watches[i]);
         scaler->watching = false;
         return false;
     }
@@ -219,7 +214,7 @@ static void look(void *data)
         workers_recycle(generation);
     }
     if (!is_quiet(generation, &facts) || !watch(generation))
-        loop_timer_set(loop_of(generation), &scaler->timer, facts.now_ns + SCALING_PERIOD_NS);
+        loop_timer_set(generation_loop(generation), &scaler->timer, facts.now_ns + SCALING_PERIOD_NS);
 }
 
 void scaler_serve(struct generation *generation)
@@ -232,7 +227,7 @@ void scaler_serve(struct generation *generation)
 void scaler_stop(struct generation *generation)
 {
     unwatch(generation);
-    loop_timer_clear(loop_of(generation), &generation->scaler.timer);
+    loop_timer_clear(generation_loop(generation), &generation->scaler.timer);
 }
 
 void scaler_free(struct generation *generation)
@@ -273,7 +268,7 @@ static void scale_between_bounds(struct generation *generation, unsigned number)
 {
     scaling_set(&generation->scaler.scaling, number);
     unwatch(generation);
-    loop_timer_set(loop_of(generation), &generation->scaler.timer, clock_monotonic_ns() + SCALING_PERIOD_NS);
+    loop_timer_set(generation_loop(generation), &generation->scaler.timer, clock_monotonic_ns() + SCALING_PERIOD_NS);
 }
 
 bool scaler_set(struct pool *pool, uint64_t number, struct strbuf *outcome)

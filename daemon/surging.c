@@ -117,7 +117,7 @@ static struct surge_facts collect_facts(const struct generation *new, const stru
 /* Each step has its own time: a generation of many workers takes longer than restart.ready_timeout. */
 static void allow(struct generation *new, int64_t time_ns)
 {
-    loop_timer_set(new->pool->supervisor->loop, &new->deadline, clock_monotonic_ns() + time_ns);
+    loop_timer_set(generation_loop(new), &new->deadline, clock_monotonic_ns() + time_ns);
 }
 
 void surging_look(struct pool *pool)

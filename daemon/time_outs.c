@@ -76,7 +76,7 @@ static void look(void *data)
         if (worker->in_use && worker->pid > 0 && worker->state != CHILD_KILLED && worker->state != CHILD_GONE)
             look_at(worker, &limits, now);
     }
-    loop_timer_set(generation->pool->supervisor->loop, &generation->time_outs, now + overdue_period(&limits));
+    loop_timer_set(generation_loop(generation), &generation->time_outs, now + overdue_period(&limits));
 }
 
 void time_outs_start(struct generation *generation)
@@ -90,5 +90,5 @@ void time_outs_start(struct generation *generation)
 
 void time_outs_stop(struct generation *generation)
 {
-    loop_timer_clear(generation->pool->supervisor->loop, &generation->time_outs);
+    loop_timer_clear(generation_loop(generation), &generation->time_outs);
 }

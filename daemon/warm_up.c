@@ -14,11 +14,6 @@
 
 #define CHUNK 16384
 
-static struct loop *loop_of(const struct generation *generation)
-{
-    return generation->pool->supervisor->loop;
-}
-
 const char *warm_up_request_in_hand(const struct generation *generation)
 {
     const struct warm_up *warm_up = &generation->warm_up;
@@ -30,7 +25,7 @@ static void close_connection(struct generation *generation)
     struct loop_source *connection = &generation->warm_up.connection;
     if (connection->fd < 0)
         return;
-    loop_remove(loop_of(generation), connection);
+    loop_remove(generation_loop(generation), connection);
     close(connection->fd);
     connection->fd = -1;
     warm_up_answer_free(&generation->warm_up.answer);
@@ -135,7 +130,7 @@ static bool hand_over(struct generation *generation, const struct strbuf *reques
         return false;
     warm_up->connection = (struct loop_source){ .fd = ends[0], .ready = connection_ready, .data = generation };
     bool done = send(ends[0], request->data, request->length, MSG_NOSIGNAL) == (ssize_t)request->length &&
-                loop_add(loop_of(generation), &warm_up->connection, EPOLLIN) == 0 &&
+                loop_add(generation_loop(generation), &warm_up->connection, EPOLLIN) == 0 &&
                 channel_send(warm_up->worker->channel.fd, &order, &ends[1], 1) == 0;
     int error = errno;
     close(ends[1]);

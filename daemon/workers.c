@@ -29,11 +29,6 @@
 /* Orders that the mold has not answered: more would fill its channel, and each holds two descriptors in flight. */
 #define ORDERS_MAX 32
 
-static struct loop *loop_of(const struct generation *generation)
-{
-    return generation->pool->supervisor->loop;
-}
-
 static void describe_worker(void *data, const char *app, char *source, size_t size)
 {
     struct worker *worker = data;
@@ -47,7 +42,7 @@ static void close_channel(struct worker *worker)
 {
     if (worker->channel.fd < 0)
         return;
-    loop_remove(loop_of(worker->generation), &worker->channel);
+    loop_remove(generation_loop(worker->generation), &worker->channel);
     close(worker->channel.fd);
     worker->channel.fd = -1;
 }
@@ -76,7 +71,7 @@ static void replace_worker(struct generation *generation, bool young)
     int64_t pause = crash_loop_pause(generation, young);
     generation->refill.expired = refill_expired;
     generation->refill.data = generation;
-    loop_timer_set(loop_of(generation), &generation->refill, clock_monotonic_ns() + pause);
+    loop_timer_set(generation_loop(generation), &generation->refill, clock_monotonic_ns() + pause);
 }
 
 static void read_channel(struct worker *worker);
@@ -97,7 +92,7 @@ static void bury(struct worker *worker, int status)
     inquiry_worker_gone(worker);
     output_close(&worker->output);
     close_channel(worker);
-    loop_timer_clear(loop_of(generation), &worker->deadline);
+    loop_timer_clear(generation_loop(generation), &worker->deadline);
     if (status >= 0) {
         crash_loop_examine(worker, status, killed);
         obituary_worker(worker, status, now);
@@ -140,7 +135,7 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
     int64_t now = clock_monotonic_ns();
     switch (child_step(&worker->state, event)) {
     case CHILD_DO_ANNOUNCE:
-        loop_timer_clear(loop_of(generation), &worker->deadline);
+        loop_timer_clear(generation_loop(generation), &worker->deadline);
         worker->ready_after_ns = now - worker->started_ns;
         measure_at_birth(worker);
         if (worker->trace)
@@ -162,12 +157,12 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
         if (worker->channel.fd < 0 || (channel_send(worker->channel.fd, &order, NULL, 0) < 0 && errno != EPIPE))
             log_warn("%s: worker %u can't be told to drain", generation->pool->name, worker->index);
         /* A worker closes what is unfinished at its deadline; one that doesn't is killed a moment later. */
-        loop_timer_set(loop_of(generation), &worker->deadline, deadline + CLOCK_NS_PER_S);
+        loop_timer_set(generation_loop(generation), &worker->deadline, deadline + CLOCK_NS_PER_S);
         break;
     }
     case CHILD_DO_KILL:
         worker->told_to_go = reason;
-        loop_timer_clear(loop_of(generation), &worker->deadline);
+        loop_timer_clear(generation_loop(generation), &worker->deadline);
         if (worker->pid > 0)
             kill(worker->pid, SIGKILL);
         break;
@@ -327,7 +322,7 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     close(channel[1]);
     close(pipe_ends[1]);
     worker->channel = (struct loop_source){ .fd = channel[0], .ready = worker_channel_ready, .data = worker };
-    if (sent < 0 || loop_add(loop_of(generation), &worker->channel, EPOLLIN) < 0) {
+    if (sent < 0 || loop_add(generation_loop(generation), &worker->channel, EPOLLIN) < 0) {
         error = sent < 0 ? error : errno;
         close(channel[0]);
         close(pipe_ends[0]);
@@ -349,10 +344,10 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     worker->overdue = (struct overdue_watch){ 0 };
     worker->answered_late = false;
     worker->killed_for_memory = false;
-    if (output_open(&worker->output, loop_of(generation), pipe_ends[0], describe_worker, worker) < 0)
+    if (output_open(&worker->output, generation_loop(generation), pipe_ends[0], describe_worker, worker) < 0)
         log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
     worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
-    loop_timer_set(loop_of(generation), &worker->deadline,
+    loop_timer_set(generation_loop(generation), &worker->deadline,
                    worker->started_ns + generation->settings->restart.ready_timeout_ns);
     return worker;
 }
@@ -546,7 +541,7 @@ void workers_forget_ordered(struct generation *generation)
 
 bool workers_adopt(struct worker *worker, int channel, int output)
 {
-    struct loop *loop = loop_of(worker->generation);
+    struct loop *loop = generation_loop(worker->generation);
     worker->in_use = true;
     worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
     if (output >= 0 && output_open(&worker->output, loop, output, describe_worker, worker) < 0)
@@ -558,5 +553,5 @@ bool workers_adopt(struct worker *worker, int channel, int output)
 void workers_adopt_refill(struct generation *generation, int64_t deadline_ns)
 {
     generation->refill = (struct loop_timer){ .expired = refill_expired, .data = generation };
-    loop_timer_set(loop_of(generation), &generation->refill, deadline_ns);
+    loop_timer_set(generation_loop(generation), &generation->refill, deadline_ns);
 }
