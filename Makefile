@@ -93,6 +93,7 @@ DAEMON := \
 	daemon/pid_file \
 	daemon/poison \
 	daemon/pool \
+	daemon/random_bits \
 	daemon/recycle \
 	daemon/recycling \
 	daemon/renewal \

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "random_bits.h"
 #include "supervisor.h"
 
 /* When all workers of a generation have lived for so long, whatever made others die young is over. */
@@ -31,7 +32,7 @@ int64_t crash_loop_pause(struct generation *generation, bool died_young)
         backoff_succeeded(&generation->deaths);
         return 0;
     }
-    int64_t pause = backoff_failed(&generation->deaths, &worker_policy, arc4random());
+    int64_t pause = backoff_failed(&generation->deaths, &worker_policy, (uint32_t)random_bits());
     log_warnx("%s: workers die young: the next is forked in %lld ms", generation->pool->name,
               (long long)(pause / CLOCK_NS_PER_MS));
     return pause;
@@ -39,7 +40,7 @@ int64_t crash_loop_pause(struct generation *generation, bool died_young)
 
 int64_t crash_loop_retry_pause(struct pool *pool)
 {
-    return backoff_failed(&pool->failures, &mold_policy, arc4random());
+    return backoff_failed(&pool->failures, &mold_policy, (uint32_t)random_bits());
 }
 
 static void note_poison(struct worker *worker)

@@ -2,11 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "clock.h"
 #include "log.h"
 #include "pool.h"
+#include "random_bits.h"
 #include "xalloc.h"
 
 /* Workers that have to be this old before they may go for the budget grow back too fast for it. */
@@ -18,10 +18,7 @@ struct recycle_limits recycling_draw(const struct config_pool *settings)
                                           .age_ns = settings->recycle.age_ns,
                                           .private_memory = (uint64_t)settings->recycle.private_memory,
                                           .symbols = (uint64_t)settings->recycle.symbols };
-    uint64_t seed;
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
-        seed = (uint64_t)clock_monotonic_ns();
-    return recycle_draw(&rules, (unsigned)settings->recycle.jitter, seed);
+    return recycle_draw(&rules, (unsigned)settings->recycle.jitter, random_bits());
 }
 
 bool recycling_looks_at_memory(const struct worker *worker)

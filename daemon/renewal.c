@@ -1,10 +1,9 @@
 #include "renewal.h"
 
-#include <sys/random.h>
-
 #include "clock.h"
 #include "log.h"
 #include "pool.h"
+#include "random_bits.h"
 #include "supervisor.h"
 
 static void expired(void *data)
@@ -26,11 +25,7 @@ void renewal_set(struct pool *pool)
     renewal_clear(pool);
     if (!serving || pool->stopping || serving->settings->restart.interval_ns == 0)
         return;
-    uint64_t seed;
-    int64_t now = clock_monotonic_ns();
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
-        seed = (uint64_t)now;
-    renewal_resume(pool, now + renewal_pause(serving->settings->restart.interval_ns, seed));
+    renewal_resume(pool, clock_monotonic_ns() + renewal_pause(serving->settings->restart.interval_ns, random_bits()));
 }
 
 void renewal_resume(struct pool *pool, int64_t due_ns)
