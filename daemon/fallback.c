@@ -84,6 +84,7 @@ static pid_t spawn(const struct fallback *fallback, int board, int channel, int 
             .scoreboard = board,
             .channel = channel,
             .output = output,
+            .access_log = -1,
             .listeners = listeners,
             .listener_count = pool->listener_count,
         });

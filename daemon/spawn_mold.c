@@ -116,79 +116,93 @@ static pid_t spawn(const struct config_pool *pool, char *const *outer, const cha
     return pid;
 }
 
+/* What every child of a pool is given: descriptors, which keep their numbers, and their numbers as text. */
+struct handed {
+    int *descriptors;
+    size_t count;
+    struct strbuf listeners; /* comma-separated */
+    char config[16], scoreboard[16], channel[16];
+};
+
+static struct handed hand(const struct spawn_mold *options)
+{
+    struct handed handed = { .descriptors = xcalloc(options->listener_count + 4, sizeof *handed.descriptors) };
+    for (size_t i = 0; i < options->listener_count; i++) {
+        strbuf_printf(&handed.listeners, "%s%d", i ? "," : "", options->listeners[i]);
+        handed.descriptors[handed.count++] = options->listeners[i];
+    }
+    handed.descriptors[handed.count++] = options->config;
+    handed.descriptors[handed.count++] = options->scoreboard;
+    handed.descriptors[handed.count++] = options->channel;
+    if (options->access_log >= 0)
+        handed.descriptors[handed.count++] = options->access_log;
+    snprintf(handed.config, sizeof handed.config, "%d", options->config);
+    snprintf(handed.scoreboard, sizeof handed.scoreboard, "%d", options->scoreboard);
+    snprintf(handed.channel, sizeof handed.channel, "%d", options->channel);
+    return handed;
+}
+
+/* Leaves errno alone. */
+static void handed_free(struct handed *handed)
+{
+    int error = errno;
+    free(handed->descriptors);
+    strbuf_free(&handed->listeners);
+    errno = error;
+}
+
 pid_t spawn_fallback(const struct spawn_mold *options)
 {
-    struct strbuf listeners = { 0 };
-    int *inherited = xcalloc(options->listener_count + 3, sizeof *inherited);
-    size_t count = 0;
-    char numbers[3][24];
-
-    for (size_t i = 0; i < options->listener_count; i++) {
-        strbuf_printf(&listeners, "%s%d", i ? "," : "", options->listeners[i]);
-        inherited[count++] = options->listeners[i];
-    }
-    inherited[count++] = options->config;
-    inherited[count++] = options->scoreboard;
-    inherited[count++] = options->channel;
-    snprintf(numbers[0], sizeof numbers[0], "%d", options->config);
-    snprintf(numbers[1], sizeof numbers[1], "%d", options->scoreboard);
-    snprintf(numbers[2], sizeof numbers[2], "%d", options->channel);
+    struct handed handed = hand(options);
     char *title = xasprintf("cowherd: %s", options->pool->name);
-    char *arguments[] = { title,      "fallback",     "--config-fd", numbers[0],     "--scoreboard-fd",
-                          numbers[1], "--channel-fd", numbers[2],    "--listen-fds", listeners.data,
+    char *arguments[] = { title,
+                          "fallback",
+                          "--config-fd",
+                          handed.config,
+                          "--scoreboard-fd",
+                          handed.scoreboard,
+                          "--channel-fd",
+                          handed.channel,
+                          "--listen-fds",
+                          handed.listeners.data,
                           NULL };
     char **environment = mold_environment(environ, options->pool, NULL);
-    pid_t pid = spawn_program("/proc/self/exe", environment, arguments, inherited, count, options->output);
+    pid_t pid =
+        spawn_program("/proc/self/exe", environment, arguments, handed.descriptors, handed.count, options->output);
     int error = errno;
     mold_environment_free(environment);
     free(title);
-    free(inherited);
-    strbuf_free(&listeners);
     errno = error;
+    handed_free(&handed);
     return pid;
 }
 
 pid_t spawn_mold(const struct spawn_mold *options)
 {
-    struct strbuf listeners = { 0 };
-    int *inherited = xcalloc(options->listener_count + 4, sizeof *inherited);
-    size_t count = 0;
-    for (size_t i = 0; i < options->listener_count; i++) {
-        strbuf_printf(&listeners, "%s%d", i ? "," : "", options->listeners[i]);
-        inherited[count++] = options->listeners[i];
-    }
-    inherited[count++] = options->config;
-    inherited[count++] = options->scoreboard;
-    inherited[count++] = options->channel;
-    if (options->access_log >= 0)
-        inherited[count++] = options->access_log;
-    char numbers[6][24];
-    snprintf(numbers[0], sizeof numbers[0], "%d", options->config);
-    snprintf(numbers[1], sizeof numbers[1], "%d", options->scoreboard);
-    snprintf(numbers[2], sizeof numbers[2], "%d", options->channel);
-    snprintf(numbers[3], sizeof numbers[3], "%d", options->access_log);
-    snprintf(numbers[4], sizeof numbers[4], "%u", options->generation);
-    snprintf(numbers[5], sizeof numbers[5], "%lu", options->descriptor_limit);
+    struct handed handed = hand(options);
+    char access_log[16], generation[16], limit[24];
+    snprintf(access_log, sizeof access_log, "%d", options->access_log);
+    snprintf(generation, sizeof generation, "%u", options->generation);
+    snprintf(limit, sizeof limit, "%lu", options->descriptor_limit);
     char *arguments[] = { "cowherd-mold",
                           "--config-fd",
-                          numbers[0],
+                          handed.config,
                           "--scoreboard-fd",
-                          numbers[1],
+                          handed.scoreboard,
                           "--channel-fd",
-                          numbers[2],
+                          handed.channel,
                           "--listen-fds",
-                          listeners.data ? listeners.data : "",
+                          handed.listeners.data ? handed.listeners.data : "",
                           "--access-log-fd",
-                          numbers[3],
+                          access_log,
                           "--generation",
-                          numbers[4],
+                          generation,
                           "--descriptor-limit",
-                          numbers[5],
+                          limit,
                           NULL };
-    pid_t pid =
-        spawn(options->pool, options->environment, options->library, arguments, inherited, count, options->output);
-    free(inherited);
-    strbuf_free(&listeners);
+    pid_t pid = spawn(options->pool, options->environment, options->library, arguments, handed.descriptors,
+                      handed.count, options->output);
+    handed_free(&handed);
     return pid;
 }
 

@@ -33,8 +33,8 @@ char *spawn_mold_path(void);
 pid_t spawn_mold(const struct spawn_mold *options);
 
 /*
- * Execs this very program as `cowherd fallback` with the pool, config, scoreboard, channel, output and listeners of
- * `options`, in the same way. Its pid, or -1 with errno.
+ * Execs this very program as `cowherd fallback` with the pool, config, scoreboard, channel, output, access log and
+ * listeners of `options`, in the same way. Its pid, or -1 with errno.
  */
 pid_t spawn_fallback(const struct spawn_mold *options);
 
