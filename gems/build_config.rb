@@ -25,6 +25,7 @@ module Cowherd
   OWN_GEMS = %w[
     mruby-rack
     mruby-require
+    mruby-server-api
   ].freeze
 
   # The worker reads sizes and layouts from mruby's headers: these reach it through mruby-config.
