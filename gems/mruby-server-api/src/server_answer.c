@@ -6,6 +6,7 @@
 #include <mruby/class.h>
 #include <mruby/error.h>
 #include <mruby/hash.h>
+#include <mruby/server_api.h>
 #include <mruby/string.h>
 
 #include "server_state.h"
@@ -37,10 +38,8 @@ static void next_serial(mrb_state *mrb, mrb_value state)
 
 /* --- Around a script or hook --- */
 
-static mrb_value server_enter(mrb_state *mrb, mrb_value self)
+static void enter(mrb_state *mrb, mrb_value state, mrb_value env)
 {
-    mrb_value state = server_state(mrb);
-    mrb_value env = mrb_get_arg1(mrb);
     mrb_value current = server_get(state, SLOT_ENV);
 
     if (!mrb_hash_p(env))
@@ -53,32 +52,43 @@ static mrb_value server_enter(mrb_state *mrb, mrb_value self)
     } else {
         server_set_flags(mrb, state, (server_flags(state) & FLAG_ANSWERED) | FLAG_RUNNING);
     }
+}
+
+static mrb_value server_enter(mrb_state *mrb, mrb_value self)
+{
+    enter(mrb, server_state(mrb), mrb_get_arg1(mrb));
     return self;
 }
 
-static mrb_value server_clear(mrb_state *mrb, mrb_value self)
+static void clear(mrb_state *mrb, mrb_value state)
 {
-    mrb_value state = server_state(mrb);
-
     if (!mrb_nil_p(server_get(state, SLOT_ENV)))
         next_serial(mrb, state);
     empty(mrb, state, SLOT_ENV);
     empty_request(mrb, state);
     server_set_flags(mrb, state, 0);
+}
+
+static mrb_value server_clear(mrb_state *mrb, mrb_value self)
+{
+    clear(mrb, server_state(mrb));
     return self;
 }
 
-static mrb_value server_headers_for(mrb_state *mrb, mrb_value self)
+static mrb_value headers_for(mrb_state *mrb, mrb_value state, mrb_value env)
 {
-    mrb_value state = server_state(mrb);
-    mrb_value env = mrb_get_arg1(mrb);
     mrb_value headers = server_get(state, SLOT_HEADERS);
 
-    (void)self;
     if (mrb_nil_p(headers) || (server_flags(state) & FLAG_ANSWERED) || mrb_hash_empty_p(mrb, headers) ||
         !mrb_obj_equal(mrb, env, server_get(state, SLOT_ENV)))
         return mrb_nil_value();
     return headers;
+}
+
+static mrb_value server_headers_for(mrb_state *mrb, mrb_value self)
+{
+    (void)self;
+    return headers_for(mrb, server_state(mrb), mrb_get_arg1(mrb));
 }
 
 static mrb_value server_serial(mrb_state *mrb, mrb_value self)
@@ -313,25 +323,59 @@ static mrb_value leave_access(mrb_state *mrb, mrb_value state, mrb_value value)
     return value;
 }
 
+static mrb_value leave(mrb_state *mrb, mrb_value state, mrb_value value, enum mrb_server_phase phase)
+{
+    server_current_serial(mrb, state);
+    server_set_flags(mrb, state, server_flags(state) & ~FLAG_RUNNING);
+    switch (phase) {
+    case MRB_SERVER_CONTENT: return leave_content(mrb, state, value);
+    case MRB_SERVER_ACCESS: return leave_access(mrb, state, value);
+    default: return pass(mrb, state);
+    }
+}
+
 static mrb_value server_leave(mrb_state *mrb, mrb_value self)
 {
     mrb_value state = server_state(mrb);
     mrb_value value;
-    mrb_sym phase;
+    mrb_sym name;
+    enum mrb_server_phase phase = MRB_SERVER_LOG;
 
     (void)self;
-    mrb_get_args(mrb, "on", &value, &phase);
-    server_current_serial(mrb, state);
-    server_set_flags(mrb, state, server_flags(state) & ~FLAG_RUNNING);
-    if (mrb_exception_p(value))
+    mrb_get_args(mrb, "on", &value, &name);
+    if (name == mrb_symbol(server_get(state, SLOT_CONTENT)))
+        phase = MRB_SERVER_CONTENT;
+    else if (name == mrb_symbol(server_get(state, SLOT_ACCESS)))
+        phase = MRB_SERVER_ACCESS;
+    else if (name != mrb_symbol(server_get(state, SLOT_LOG_PHASE)))
+        mrb_raisef(mrb, E_ARGUMENT_ERROR, "%n is no phase", name);
+    return leave(mrb, state, mrb_exception_p(value) ? mrb_nil_value() : value, phase);
+}
+
+mrb_value mrb_server_run(mrb_state *mrb, mrb_value env, enum mrb_server_phase phase,
+                         mrb_value (*body)(mrb_state *mrb, void *data), void *data)
+{
+    mrb_value state = server_state_of(mrb);
+    mrb_bool raised = FALSE;
+
+    enter(mrb, state, env);
+    mrb_value value = mrb_protect_error(mrb, body, data, &raised);
+    if (raised) {
+        if (!mrb_obj_is_kind_of(mrb, value, mrb_class_ptr(server_get(state, SLOT_ENDED))))
+            mrb_exc_raise(mrb, value);
         value = mrb_nil_value();
-    if (phase == mrb_symbol(server_get(state, SLOT_CONTENT)))
-        return leave_content(mrb, state, value);
-    if (phase == mrb_symbol(server_get(state, SLOT_ACCESS)))
-        return leave_access(mrb, state, value);
-    if (phase != mrb_symbol(server_get(state, SLOT_LOG_PHASE)))
-        mrb_raisef(mrb, E_ARGUMENT_ERROR, "%n is no phase", phase);
-    return pass(mrb, state);
+    }
+    return leave(mrb, state, value, phase);
+}
+
+void mrb_server_clear(mrb_state *mrb)
+{
+    clear(mrb, server_state_of(mrb));
+}
+
+mrb_value mrb_server_headers_for(mrb_state *mrb, mrb_value env)
+{
+    return headers_for(mrb, server_state_of(mrb), env);
 }
 
 void server_define_answer(mrb_state *mrb, struct RClass *server, mrb_value state)
@@ -340,12 +384,19 @@ void server_define_answer(mrb_state *mrb, struct RClass *server, mrb_value state
         const char *name;
         mrb_func_t function;
     } methods[] = {
-        { "enter", server_enter },        { "leave", server_leave },
-        { "clear", server_clear },        { "headers_for", server_headers_for },
-        { "__serial", server_serial },    { "__env", server_env },
-        { "echo", server_echo },          { "rputs", server_rputs },
-        { "return", server_return },      { "send_header", server_set_status },
-        { "status_code", server_status }, { "status_code=", server_set_status },
+        { "enter", server_enter },
+        { "leave", server_leave },
+        { "clear", server_clear },
+        { "headers_for", server_headers_for },
+        { "__serial", server_serial },
+        { "__serving?", server_serving },
+        { "__env", server_env },
+        { "echo", server_echo },
+        { "rputs", server_rputs },
+        { "return", server_return },
+        { "send_header", server_set_status },
+        { "status_code", server_status },
+        { "status_code=", server_set_status },
         { "redirect", server_redirect },
     };
 

@@ -11,19 +11,10 @@
 
 #include "server_state.h"
 
-/* Keeps the state on the class under a name that Ruby can't say, for those who are not its methods. */
-#define STATE_NAME "state"
-
-static struct RClass *server_class(mrb_state *mrb)
-{
-    return mrb_class_get_under(mrb, mrb_module_get(mrb, "Cowherd"), "Server");
-}
-
 void mrb_server_set_log(mrb_state *mrb, mrb_server_log_func *log)
 {
-    mrb_value state = mrb_iv_get(mrb, mrb_obj_value(server_class(mrb)), mrb_intern_lit(mrb, STATE_NAME));
-
-    server_set(mrb, state, SLOT_LOG, log != NULL ? mrb_cptr_value(mrb, (void *)(uintptr_t)log) : mrb_nil_value());
+    server_set(mrb, server_state_of(mrb), SLOT_LOG,
+               log != NULL ? mrb_cptr_value(mrb, (void *)(uintptr_t)log) : mrb_nil_value());
 }
 
 /* Where lines go that nobody else takes. */
@@ -107,7 +98,7 @@ static mrb_value new_state(mrb_state *mrb, struct RClass *server)
     mrb_value state = mrb_ary_new_capa(mrb, SLOT_COUNT);
     mrb_value type = mrb_hash_new(mrb);
 
-    mrb_iv_set(mrb, mrb_obj_value(server), mrb_intern_lit(mrb, STATE_NAME), state);
+    mrb_iv_set(mrb, mrb_obj_value(mrb->kernel_module), mrb_intern_lit(mrb, SERVER_STATE), state);
     for (int slot = 0; slot < SLOT_COUNT; slot++)
         mrb_ary_push(mrb, state, mrb_nil_value());
     server_set(mrb, state, SLOT_SERIAL, mrb_fixnum_value(0));

@@ -4,6 +4,7 @@
 #include <mruby/class.h>
 #include <mruby/error.h>
 #include <mruby/proc.h>
+#include <mruby/variable.h>
 
 mrb_value server_state(mrb_state *mrb)
 {
@@ -17,6 +18,11 @@ mrb_value server_running(mrb_state *mrb)
     if (!(server_flags(state) & FLAG_RUNNING))
         mrb_raise(mrb, E_RUNTIME_ERROR, "no request is being served");
     return state;
+}
+
+mrb_value server_state_of(mrb_state *mrb)
+{
+    return mrb_iv_get(mrb, mrb_obj_value(mrb->kernel_module), mrb_intern_lit(mrb, SERVER_STATE));
 }
 
 mrb_value server_current_serial(mrb_state *mrb, mrb_value state)

@@ -9,6 +9,9 @@
 #include <mruby.h>
 #include <mruby/array.h>
 
+/* Kernel keeps it under a name that Ruby can't say. */
+#define SERVER_STATE "server_state"
+
 enum server_slot {
     SLOT_ENV,       /* Hash; nil: no request is being served */
     SLOT_SERIAL,    /* Integer: another one for each request */
@@ -61,6 +64,9 @@ static inline void server_set_flags(mrb_state *mrb, mrb_value state, mrb_int fla
 
 /* The state, in a method that was defined with server_define. */
 mrb_value server_state(mrb_state *mrb);
+
+/* The same anywhere else. */
+mrb_value server_state_of(mrb_state *mrb);
 
 /* The request that is being served (RuntimeError: none is), as a number, for objects that must not outlive it. */
 mrb_value server_current_serial(mrb_state *mrb, mrb_value state);
