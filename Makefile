@@ -170,6 +170,7 @@ WORKER := \
 	worker/region \
 	worker/remembered_set \
 	worker/request_hash \
+	worker/script \
 	worker/server \
 	worker/time_out \
 	worker/title \
@@ -384,6 +385,8 @@ $(eval $(call unit_test,renewal,daemon/renewal_pause))
 $(eval $(call unit_test,scaling,daemon/scaling))
 $(eval $(call unit_test,request_hash,worker/request_hash))
 $(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
+$(eval $(call unit_test,script,$(HEAP) base/mapping base/memory_meter worker/script worker/time_out worker/vm worker/vm_describe \
+	worker/vm_random $(CORE),mruby))
 $(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,surge,daemon/surge))

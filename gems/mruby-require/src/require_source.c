@@ -89,17 +89,6 @@ static int read_text(struct source *source, int fd)
     return 0;
 }
 
-static int read_file(struct source *source)
-{
-    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-    int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd == -1)
-        return errno;
-    int error = read_text(source, fd);
-    close(fd);
-    return error;
-}
-
 static mrb_value describe_errors(mrb_state *mrb, const struct mrb_parser_state *parser, const char *path)
 {
     size_t kept = sizeof parser->error_buffer / sizeof parser->error_buffer[0];
@@ -150,13 +139,14 @@ static mrb_value parse_body(mrb_state *mrb, void *data)
     return mrb_obj_value(proc);
 }
 
-struct RProc *source_compile(mrb_state *mrb, const char *path)
+static struct RProc *source_compile_fd(mrb_state *mrb, int fd, const char *path)
 {
     struct parse parse = { .source = { .path = path, .mrb = mrb } };
     mrb_value result = mrb_nil_value();
     mrb_bool failed = FALSE;
 
-    int error = read_file(&parse.source);
+    int error = read_text(&parse.source, fd);
+    close(fd);
     if (error == 0)
         failed = protect(mrb, parse_body, &parse, &result);
     mrb->exc = NULL;
@@ -181,6 +171,16 @@ struct RProc *source_compile(mrb_state *mrb, const char *path)
     return proc;
 }
 
+static struct RProc *source_compile(mrb_state *mrb, const char *path)
+{
+    /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd == -1)
+        raise_load_error(mrb, path, errno == ENOENT ? NULL : strerror(errno));
+    return source_compile_fd(mrb, fd, path);
+}
+
 enum { FRAME_CODE, FRAME_SELF, FRAME_TARGET, FRAME_VALUES };
 
 /* The frame that a file's own stands on has no method's name: the file's would take it over. */
@@ -194,17 +194,37 @@ static mrb_value run_in_frame(mrb_state *mrb, mrb_value unused)
     return mrb_yield_with_class(mrb, code, 0, NULL, self, target);
 }
 
-mrb_value source_run(mrb_state *mrb, const char *path, mrb_value self, struct RClass *target)
+/* `code` has its target already. */
+static mrb_value run_code(mrb_state *mrb, mrb_value code, mrb_value self, struct RClass *target)
 {
-    struct RProc *proc = source_compile(mrb, path);
     mrb_value values[FRAME_VALUES] = {
-        [FRAME_CODE] = mrb_obj_value(proc), [FRAME_SELF] = self, [FRAME_TARGET] = mrb_obj_value(target)
+        [FRAME_CODE] = code, [FRAME_SELF] = self, [FRAME_TARGET] = mrb_obj_value(target)
     };
     struct RProc *frame = mrb_proc_new_cfunc_with_env(mrb, run_in_frame, FRAME_VALUES, values);
 
-    MRB_PROC_SET_TARGET_CLASS(proc, target);
     MRB_PROC_ENV(frame)->mid = 0;
     return mrb_yield_with_class(mrb, mrb_obj_value(frame), 0, NULL, mrb_top_self(mrb), mrb->object_class);
+}
+
+mrb_value source_run(mrb_state *mrb, const char *path, mrb_value self, struct RClass *target)
+{
+    struct RProc *proc = source_compile(mrb, path);
+
+    MRB_PROC_SET_TARGET_CLASS(proc, target);
+    return run_code(mrb, mrb_obj_value(proc), self, target);
+}
+
+MRB_API mrb_value mrb_require_compile(mrb_state *mrb, int fd, const char *path)
+{
+    struct RProc *proc = source_compile_fd(mrb, fd, path);
+
+    MRB_PROC_SET_TARGET_CLASS(proc, mrb->object_class);
+    return mrb_obj_value(proc);
+}
+
+MRB_API mrb_value mrb_require_run(mrb_state *mrb, mrb_value code, mrb_value self)
+{
+    return run_code(mrb, code, self, mrb->object_class);
 }
 
 MRB_API void mrb_require_check(mrb_state *mrb, const char *path)

@@ -10,10 +10,8 @@ struct RClass *load_error_class(mrb_state *mrb);
 /* Raises LoadError "cannot load such file -- path", with `reason` behind it when that isn't NULL. */
 mrb_noreturn void raise_load_error(mrb_state *mrb, const char *path, const char *reason);
 
-/* Compiles the file at `path`, which becomes its __FILE__. */
-struct RProc *source_compile(mrb_state *mrb, const char *path);
-
-/* Compiles and runs it: `self` is its top level's, `target` where its methods and constants go. */
+/* Compiles and runs the file at `path`, which becomes its __FILE__: `self` is its top level's, `target` where its
+ * methods and constants go. */
 mrb_value source_run(mrb_state *mrb, const char *path, mrb_value self, struct RClass *target);
 
 /*

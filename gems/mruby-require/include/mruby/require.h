@@ -24,6 +24,18 @@ MRB_API mrb_value mrb_require_load(mrb_state *mrb, const char *path, mrb_value s
  */
 MRB_API mrb_bool mrb_require_file(mrb_state *mrb, const char *path);
 
+/*
+ * Compiles the file that `fd` reads, under the name `path`: a Proc for mrb_require_run, which the caller protects from
+ * the collector for as long as it is wanted. `fd` is closed, also when this raises.
+ */
+MRB_API mrb_value mrb_require_compile(mrb_state *mrb, int fd, const char *path);
+
+/*
+ * Runs such a Proc, any number of times, as mrb_require_load runs a file: its local variables are new each time. Writes
+ * nothing to the Proc.
+ */
+MRB_API mrb_value mrb_require_run(mrb_state *mrb, mrb_value code, mrb_value self);
+
 /* Compiles the file under the name `path` and doesn't run it. `mrb` may be one without gems (mrb_open_core). */
 MRB_API void mrb_require_check(mrb_state *mrb, const char *path);
 
