@@ -171,6 +171,12 @@ WORKER := \
 	worker/remembered_set \
 	worker/request_hash \
 	worker/script \
+	worker/script_answer \
+	worker/script_open \
+	worker/script_path \
+	worker/script_table \
+	worker/script_tree \
+	worker/scripts \
 	worker/server \
 	worker/time_out \
 	worker/title \
@@ -312,9 +318,11 @@ CORE := base/clock base/log base/strbuf base/xalloc
 # What serves a Rack app, without what carries the request.
 HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit worker/out_of_memory worker/references \
 	worker/region worker/remembered_set
+SCRIPTS := worker/script worker/script_answer worker/script_open worker/script_path worker/script_table \
+	worker/script_tree worker/scripts
 RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
-	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream worker/interrupt worker/time_out \
-	worker/vm worker/vm_describe worker/vm_random $(CORE)
+	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream $(SCRIPTS) worker/interrupt \
+	worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \

@@ -71,7 +71,7 @@ const char *answer_reason(int status)
     }
 }
 
-void answer_plain(struct request *request, int status, const char *detail)
+void answer_plain_with(struct request *request, int status, const char *header, const char *detail)
 {
     const char *reason = answer_reason(status);
     const char *method = request_param(request, "REQUEST_METHOD");
@@ -83,8 +83,8 @@ void answer_plain(struct request *request, int status, const char *detail)
         strbuf_printf(&body, "\n%s\n", detail);
     strbuf_printf(&answer,
                   "Status: %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                  "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n",
-                  status, reason, body.length);
+                  "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n%s%s\r\n",
+                  status, reason, body.length, header != NULL ? header : "", header != NULL ? "\r\n" : "");
 
     size_t body_length = method != NULL && strcmp(method, "HEAD") == 0 ? 0 : body.length;
     strbuf_append(&answer, body.data, body_length);
@@ -95,4 +95,9 @@ void answer_plain(struct request *request, int status, const char *detail)
         request->body_sent += body_length;
     strbuf_free(&answer);
     strbuf_free(&body);
+}
+
+void answer_plain(struct request *request, int status, const char *detail)
+{
+    answer_plain_with(request, status, NULL, detail);
 }

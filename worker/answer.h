@@ -15,4 +15,7 @@ const char *answer_reason(int status);
  */
 void answer_plain(struct request *request, int status, const char *detail);
 
+/* The same with one header line more, as "Allow: GET" (NULL: none). */
+void answer_plain_with(struct request *request, int status, const char *header, const char *detail);
+
 #endif

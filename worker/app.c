@@ -74,14 +74,17 @@ static bool load_app(struct app_set *set, struct app *app, const struct app_watc
         strbuf_printf(error, "%s: root %s: %s", app->config->name, app->config->root, strerror(errno));
         return false;
     }
-    if (app->config->rack == NULL)
+    if (app->config->rack == NULL && !app->config->scripts.enabled)
         return true;
     if (watch != NULL)
         watch->starts(set, app);
     app->vm = vm_for(set, app, error);
     if (app->vm == NULL)
         return false;
-    bool loaded = rack_load(app->vm, app->config->rack, &app->callable, &description) &&
+    if (app->config->scripts.enabled)
+        app->scripts = scripts_new(app->vm, app->config, app->root_fd);
+    bool loaded = (app->config->rack == NULL || rack_load(app->vm, app->config->rack, &app->callable, &description)) &&
+                  (app->scripts == NULL || scripts_load(app->scripts, &description)) &&
                   (watch == NULL || watch->loaded(app, &description));
     if (!loaded)
         strbuf_printf(error, "%s: %s", app->config->name, description.data);
@@ -148,6 +151,8 @@ void app_set_free(struct app_set *set)
 {
     if (set == NULL)
         return;
+    for (size_t i = 0; i < set->count; i++)
+        scripts_free(set->apps[i].scripts);
     for (size_t i = 0; i < set->vm_count; i++)
         vm_close(set->vms[i]);
     for (size_t i = 0; i < set->count; i++) {
@@ -192,6 +197,9 @@ size_t app_set_check(const struct config_pool *pool, struct strbuf *errors)
     }
     for (size_t i = 0; i < list.count; i++)
         vm_check_file(list.paths[i], errors);
+    for (size_t i = 0; i < pool->app_count; i++)
+        if (pool->apps[i].scripts.enabled)
+            scripts_check(&pool->apps[i], errors);
     free(list.paths);
     for (size_t i = start; i < errors->length; i++)
         lines += errors->data[i] == '\n';

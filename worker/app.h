@@ -11,14 +11,16 @@
 #include <mruby.h>
 
 #include "config.h"
+#include "scripts.h"
 #include "strbuf.h"
 #include "vm.h"
 
 struct app {
     const struct config_app *config;
-    uint32_t index; /* in the pool's list, as in the scoreboard */
-    struct vm *vm;  /* maybe shared with other apps; NULL when the app has no Rack file */
-    mrb_value callable;
+    uint32_t index;          /* in the pool's list, as in the scoreboard */
+    struct vm *vm;           /* maybe shared with other apps; NULL when the app has neither Rack file nor scripts */
+    mrb_value callable;      /* of its Rack file, or nil */
+    struct scripts *scripts; /* or NULL */
     int root_fd; /* O_PATH descriptor of its root: the same directory for as long as this generation lives */
 };
 
@@ -40,7 +42,8 @@ struct app_watch {
 };
 
 /*
- * Opens the interpreters, loads `preload` files into each, then each app's file with its root as working directory.
+ * Opens the interpreters, loads `preload` files into each, then each app's file or
+ * scripts with its root as working directory.
  * NULL on the first failure, with `error` saying app, file:line and backtrace. `watch` may be NULL.
  */
 struct app_set *app_set_load(const struct config_pool *pool, const struct app_watch *watch, struct strbuf *error);

@@ -19,6 +19,7 @@
 #include "rack_input.h"
 #include "rack_response.h"
 #include "rack_stream.h"
+#include "script_answer.h"
 #include "time_out.h"
 #include "xalloc.h"
 
@@ -191,12 +192,21 @@ static void log_exception(const struct rack_exchange *exchange, enum log_level l
 static mrb_value answer(mrb_state *mrb, void *data)
 {
     struct rack_exchange *exchange = data;
+    mrb_value response;
 
     exchange->input = rack_input_new(mrb, exchange->rack);
     exchange->finished = mrb_ary_new_capa(mrb, 0);
+    if (exchange->app->scripts != NULL)
+        scripts_find(mrb, exchange->app->scripts, exchange->request, &exchange->choice);
     exchange->env = rack_env_new(mrb, exchange);
-    rack_response_take(mrb, exchange,
-                       mrb_funcall_id(mrb, exchange->app->callable, exchange->rack->symbols.call, 1, exchange->env));
+    if (exchange->app->scripts == NULL) {
+        response = mrb_funcall_id(mrb, exchange->app->callable, exchange->rack->symbols.call, 1, exchange->env);
+    } else if (!script_answer(mrb, exchange, &response)) {
+        exchange->status = exchange->choice.status;
+        scripts_refuse(exchange->request, &exchange->choice);
+        return mrb_nil_value();
+    }
+    rack_response_take(mrb, exchange, response);
     rack_body_send(mrb, exchange);
     return mrb_nil_value();
 }
@@ -330,8 +340,8 @@ static bool is_head(const struct request *request)
 
 void rack_serve(const struct app *app, struct request *request, bool show_errors)
 {
-    if (app->vm == NULL || mrb_nil_p(app->callable)) {
-        answer_plain(request, 404, "This application has no Rack file.");
+    if (app->vm == NULL || (mrb_nil_p(app->callable) && app->scripts == NULL)) {
+        answer_plain(request, 404, "This application has nothing that answers.");
         return;
     }
     if (fchdir(app->root_fd) == -1) {

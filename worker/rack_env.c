@@ -282,6 +282,8 @@ static void put_request(struct draft *draft, const struct request *request)
     put_text(draft, NAME_REQUEST_METHOD, method != NULL && method[0] != '\0' ? method : "GET");
     put_text(draft, NAME_SCRIPT_NAME, request->script_name);
     put_text(draft, NAME_PATH_INFO, request->path_info);
+    if (request->script_path != NULL)
+        put_text(draft, NAME_SCRIPT_FILENAME, request->script_path);
     if (query == NULL && uri != NULL && (query = strchr(uri, '?')) != NULL)
         put_string(draft, NAME_QUERY_STRING, query + 1, strcspn(query + 1, "#"));
     else

@@ -13,6 +13,7 @@
 #include "app.h"
 #include "rack_shape.h"
 #include "request.h"
+#include "scripts.h"
 #include "strbuf.h"
 #include "vm.h"
 
@@ -41,6 +42,7 @@ struct rack_exchange {
     struct vm *vm;
     const struct app *app;
     struct request *request;
+    struct script_choice choice; /* when the app has scripts */
 
     /* Ruby's side; kept alive by the arena from the call to the end */
     mrb_value env;

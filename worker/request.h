@@ -25,6 +25,8 @@ struct request {
     const char *script_name; /* the app's prefix, "" for the root */
     const char *path_info;   /* what follows it, starts with "/" ("" allowed when the prefix is all); percent-decoded */
 
+    const char *script_path; /* absolute path of the script that answers; NULL: none does */
+
     int64_t body_limit; /* bytes of STDIN; reading past it fails with EFBIG; 0: none */
 
     /* the account of the answer, kept by the request_* functions and by who writes the head */

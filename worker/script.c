@@ -148,22 +148,38 @@ mrb_value script_call(mrb_state *mrb, struct script *script, mrb_value self)
     return script_run_code(mrb, script, self);
 }
 
+struct load {
+    struct script *script;
+    int fd; /* -1: by its path */
+};
+
 static mrb_value load_body(mrb_state *mrb, void *data)
 {
-    open_and_compile(mrb, data);
+    const struct load *load = data;
+
+    if (load->fd == -1)
+        open_and_compile(mrb, load->script);
+    else
+        script_compile(mrb, load->script, load->fd);
     return mrb_nil_value();
 }
 
-bool script_load(struct script *script, struct strbuf *error)
+bool script_load_fd(struct script *script, int fd, struct strbuf *error)
 {
+    struct load load = { .script = script, .fd = fd };
     int arena = mrb_gc_arena_save(script->vm->mrb);
     mrb_value result;
-    bool loaded = vm_call(script->vm, load_body, script, &result);
+    bool loaded = vm_call(script->vm, load_body, &load, &result);
 
     if (!loaded)
         vm_describe_exception(script->vm, result, error);
     mrb_gc_arena_restore(script->vm->mrb, arena);
     return loaded;
+}
+
+bool script_load(struct script *script, struct strbuf *error)
+{
+    return script_load_fd(script, -1, error);
 }
 
 struct run {

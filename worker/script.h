@@ -28,6 +28,9 @@ void script_free(struct script *script);
 /* Compiles it now. false: `error` has the exception's description, with "file:line:column: text" of a syntax error. */
 bool script_load(struct script *script, struct strbuf *error);
 
+/* The same of what `fd` reads, which is closed. */
+bool script_load_fd(struct script *script, int fd, struct strbuf *error);
+
 /* As vm_call: *result is the value of the last expression. A file that can't be read raises LoadError, one that does
  * not compile SyntaxError. */
 bool script_run(struct script *script, mrb_value self, mrb_value *result);
