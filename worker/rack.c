@@ -197,7 +197,7 @@ static mrb_value answer(mrb_state *mrb, void *data)
     exchange->input = rack_input_new(mrb, exchange->rack);
     exchange->finished = mrb_ary_new_capa(mrb, 0);
     if (exchange->app->scripts != NULL)
-        scripts_find(mrb, exchange->app->scripts, exchange->request, &exchange->choice);
+        scripts_find(exchange->app->scripts, exchange->request, &exchange->choice);
     exchange->env = rack_env_new(mrb, exchange);
     if (exchange->app->scripts == NULL) {
         response = mrb_funcall_id(mrb, exchange->app->callable, exchange->rack->symbols.call, 1, exchange->env);
@@ -371,6 +371,8 @@ void rack_serve(const struct app *app, struct request *request, bool show_errors
     time_out_begin(app->vm->mrb);
     run_exchange(&exchange, show_errors);
     time_out_end();
+    if (app->scripts != NULL)
+        script_answer_end(app->vm);
     rack_errors_flush(app->vm);
     rack->exchange = NULL;
     if (exchange.file != -1)

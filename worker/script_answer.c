@@ -1,34 +1,34 @@
 #include "script_answer.h"
 
-#include <mruby/array.h>
-#include <mruby/hash.h>
+#include <mruby/server_api.h>
 
 #include "scripts.h"
 
-static mrb_value empty_response(mrb_state *mrb)
+static mrb_value run(mrb_state *mrb, void *data)
 {
-    mrb_value response = mrb_ary_new_capa(mrb, 3);
+    const struct rack_exchange *exchange = data;
 
-    mrb_ary_push(mrb, response, mrb_fixnum_value(200));
-    mrb_ary_push(mrb, response, mrb_hash_new(mrb));
-    mrb_ary_push(mrb, response, mrb_ary_new(mrb));
-    return response;
-}
-
-static bool is_response(mrb_value value)
-{
-    return mrb_array_p(value) && RARRAY_LEN(value) == 3 && mrb_integer_p(RARRAY_PTR(value)[0]);
+    return scripts_run(mrb, &exchange->choice);
 }
 
 bool script_answer(mrb_state *mrb, struct rack_exchange *exchange, mrb_value *response)
 {
-    mrb_value value;
-
-    if (exchange->choice.status != 200 || !scripts_run(mrb, &exchange->choice, &value))
+    if (!scripts_prepare(mrb, &exchange->choice))
         return false;
-    if (rack_responds(mrb, value, exchange->rack->symbols.call))
-        *response = mrb_funcall_id(mrb, value, exchange->rack->symbols.call, 1, exchange->env);
-    else
-        *response = is_response(value) ? value : empty_response(mrb);
+    *response = mrb_server_run(mrb, exchange->env, MRB_SERVER_CONTENT, run, exchange);
     return true;
+}
+
+static mrb_value clear(mrb_state *mrb, void *data)
+{
+    (void)data;
+    mrb_server_clear(mrb);
+    return mrb_nil_value();
+}
+
+void script_answer_end(struct vm *vm)
+{
+    mrb_value result;
+
+    vm_call(vm, clear, NULL, &result);
 }

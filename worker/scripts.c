@@ -216,11 +216,10 @@ static bool is_refused_method(const struct request *request)
     return method != NULL && (strcmp(method, "TRACE") == 0 || strcmp(method, "CONNECT") == 0);
 }
 
-void scripts_find(mrb_state *mrb, struct scripts *scripts, struct request *request, struct script_choice *choice)
+void scripts_find(struct scripts *scripts, struct request *request, struct script_choice *choice)
 {
     struct script_path path;
 
-    (void)mrb;
     *choice = (struct script_choice){ .scripts = scripts, .status = 404 };
     if (!script_path_map(request->path_info, scripts->app->scripts.index, &path) || is_hook(scripts->app, path.file))
         return;
@@ -257,12 +256,14 @@ static bool compile(mrb_state *mrb, struct script_choice *choice)
     return true;
 }
 
-bool scripts_run(mrb_state *mrb, struct script_choice *choice, mrb_value *value)
+bool scripts_prepare(mrb_state *mrb, struct script_choice *choice)
 {
-    if (choice->stale && !compile(mrb, choice))
-        return false;
-    *value = script_run_code(mrb, choice->entry->script, mrb_top_self(mrb));
-    return true;
+    return choice->status == 200 && (!choice->stale || compile(mrb, choice));
+}
+
+mrb_value scripts_run(mrb_state *mrb, const struct script_choice *choice)
+{
+    return script_run_code(mrb, choice->entry->script, mrb_top_self(mrb));
 }
 
 static void redirect(struct request *request)

@@ -41,15 +41,18 @@ void scripts_check(const struct config_app *app, struct strbuf *errors);
 
 /*
  * Finds the script that request->path_info means. With status 200 the request's script_name, path_info and script_path
- * are the script's then. From protected code.
+ * are the script's then. From protected code (code that is no longer wanted is let go).
  */
-void scripts_find(mrb_state *mrb, struct scripts *scripts, struct request *request, struct script_choice *choice);
+void scripts_find(struct scripts *scripts, struct request *request, struct script_choice *choice);
 
 /*
- * Runs the script with main as self: its value. Raises what it raises, SyntaxError for one that does not compile.
- * false: it can't be read any more, and choice->status says what is to be answered.
+ * Compiles the script when it is stale. false: there is none to run, choice->status says what is to be answered. From
+ * protected code; raises SyntaxError.
  */
-bool scripts_run(mrb_state *mrb, struct script_choice *choice, mrb_value *value);
+bool scripts_prepare(mrb_state *mrb, struct script_choice *choice);
+
+/* Runs the script, with main as self: its value. From protected code; raises what it raises. */
+mrb_value scripts_run(mrb_state *mrb, const struct script_choice *choice);
 
 /* The answer to a request that no script takes. */
 void scripts_refuse(struct request *request, const struct script_choice *choice);

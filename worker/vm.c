@@ -37,6 +37,7 @@ struct vm *vm_open(const char *name)
         return NULL;
     }
     vm->mrb->ud = vm;
+    vm->mrb->c->cibase->pc = NULL; /* the Ruby of the last gem is nobody's caller */
 
     int arena = mrb_gc_arena_save(vm->mrb);
     bool defined = vm_call(vm, define_basics, NULL, &result);
