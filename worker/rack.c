@@ -32,11 +32,21 @@ struct rack_exchange *rack_exchange_of(mrb_state *mrb, uint64_t serial)
     return rack->exchange;
 }
 
+/* A BasicObject has none at all. */
+static bool has_own_respond_to(mrb_state *mrb, mrb_value object)
+{
+    struct RClass *class = mrb_class(mrb, object);
+    mrb_method_t found = mrb_method_search_vm(mrb, &class, rack_of(mrb)->symbols.respond_to);
+
+    return !MRB_METHOD_UNDEF_P(found) &&
+           (!MRB_METHOD_CFUNC_P(found) || MRB_METHOD_CFUNC(found) != rack_of(mrb)->respond_to);
+}
+
 bool rack_responds(mrb_state *mrb, mrb_value object, mrb_sym method)
 {
     mrb_sym respond_to = rack_of(mrb)->symbols.respond_to;
 
-    if (mrb_respond_to(mrb, object, method))
+    if (!has_own_respond_to(mrb, object) && mrb_respond_to(mrb, object, method))
         return true;
     return mrb_respond_to(mrb, object, respond_to) &&
            mrb_test(mrb_funcall_id(mrb, object, respond_to, 1, mrb_symbol_value(method)));
@@ -70,6 +80,14 @@ static void rack_free(mrb_state *mrb)
     vm->rack = NULL;
 }
 
+static mrb_func_t method_of_kernel(mrb_state *mrb, mrb_sym name)
+{
+    struct RClass *class = mrb->object_class;
+    mrb_method_t found = mrb_method_search_vm(mrb, &class, name);
+
+    return !MRB_METHOD_UNDEF_P(found) && MRB_METHOD_CFUNC_P(found) ? MRB_METHOD_CFUNC(found) : NULL;
+}
+
 static mrb_value define(mrb_state *mrb, void *data)
 {
     struct rack *rack = data;
@@ -84,6 +102,7 @@ static mrb_value define(mrb_state *mrb, void *data)
     rack->symbols.each = mrb_intern_lit(mrb, "each");
     rack->symbols.method_missing = mrb_intern_lit(mrb, "method_missing");
     rack->symbols.respond_to = mrb_intern_lit(mrb, "respond_to?");
+    rack->respond_to = method_of_kernel(mrb, rack->symbols.respond_to);
     rack->symbols.to_ary = mrb_intern_lit(mrb, "to_ary");
     rack->symbols.to_path = mrb_intern_lit(mrb, "to_path");
     return mrb_nil_value();
@@ -113,6 +132,18 @@ static mrb_value new_builder(mrb_state *mrb, void *data)
     return mrb_obj_new(mrb, mrb_class_get_under(mrb, mrb_module_get(mrb, "Rack"), "Builder"), 0, NULL);
 }
 
+static bool in_development(void)
+{
+    const char *name = getenv("RACK_ENV");
+
+    return name != NULL && strcmp(name, "development") == 0;
+}
+
+static mrb_value wrap_in_lint(mrb_state *mrb, mrb_value callable)
+{
+    return mrb_obj_new(mrb, mrb_class_get_under(mrb, mrb_module_get(mrb, "Rack"), "Lint"), 1, &callable);
+}
+
 static mrb_value finish_builder(mrb_state *mrb, void *data)
 {
     const struct rackup *rackup = data;
@@ -133,6 +164,7 @@ static mrb_value finish_builder(mrb_state *mrb, void *data)
     if (!rack_responds(mrb, callable, rack_of(mrb)->symbols.call))
         mrb_raisef(mrb, E_RUNTIME_ERROR, "%s: the middleware makes %Y, which does not respond to call", rackup->path,
                    callable);
+    callable = in_development() ? wrap_in_lint(mrb, callable) : callable;
     mrb_gc_register(mrb, callable);
     return callable;
 }

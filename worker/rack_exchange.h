@@ -32,6 +32,7 @@ struct rack {
     struct RClass *stream_class;
     mrb_value errors;          /* the one rack.errors */
     struct strbuf errors_line; /* what was written to it behind the last line break */
+    mrb_func_t respond_to;     /* Kernel's: one that is written in Ruby knows better than the table of methods */
     struct {
         mrb_sym call, close, each, method_missing, respond_to, to_ary, to_path;
     } symbols;
@@ -55,7 +56,8 @@ struct rack_exchange {
     struct strbuf head; /* "Status: ..." and the header lines, without the blank line that ends them */
     bool has_length;    /* the head has a Content-Length, of `length` bytes */
     int64_t length;
-    bool bodiless; /* HEAD, 204, 304: no byte of the body leaves */
+    size_t length_at, length_size; /* of its line in the head */
+    bool bodiless;                 /* HEAD, 204, 304: no byte of the body leaves */
     bool head_written;
     int file; /* descriptor of a body that is a file, or -1 */
 };
@@ -75,7 +77,10 @@ struct rack_exchange *rack_exchange_of(mrb_state *mrb, uint64_t serial);
 void rack_each(mrb_state *mrb, mrb_value object, mrb_func_t block);
 struct rack_exchange *rack_block_exchange(mrb_state *mrb);
 
-/* As respond_to?, also for objects that answer by respond_to_missing? and method_missing. */
+/*
+ * As respond_to?, also for objects that answer by respond_to_missing? and method_missing, or have a respond_to? of
+ * their own.
+ */
 bool rack_responds(mrb_state *mrb, mrb_value object, mrb_sym method);
 
 #endif

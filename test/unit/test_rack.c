@@ -222,6 +222,25 @@ static void test_working_directory_is_the_root(void **state)
     assert_has(get("/"), expected); /* an app's own chdir does not outlive its request */
 }
 
+static void test_lint_in_development_alone(void **state)
+{
+    static const char source[] = "run ->(env) { [200, { 'X-A' => 'b' }, ['x']] }";
+
+    (void)state;
+    setenv("RACK_ENV", "development", 1);
+    load_app(source);
+    assert_has(get("/"), "Status: 500 ");
+    assert_has(log_text(), "GET /: uppercase character in header name: X-A (Rack::Lint::LintError)");
+    load_app("run ->(env) { [200, { 'x-a' => 'b' }, ['x']] }");
+    assert_string_equal(get("/"), "Status: 200 OK\r\nx-a: b\r\nContent-Length: 1\r\n\r\nx");
+    setenv("RACK_ENV", "production", 1);
+    load_app(source);
+    assert_has(get("/"), "\r\nX-A: b\r\n");
+    unsetenv("RACK_ENV");
+    load_app(source);
+    assert_has(get("/"), "\r\nX-A: b\r\n");
+}
+
 static void test_root_that_cannot_be_entered(void **state)
 {
     (void)state;
@@ -338,6 +357,7 @@ int main(void)
         TEST(test_exception_whose_message_raises),
         TEST(test_log_line_cannot_be_forged),
         TEST(test_working_directory_is_the_root),
+        TEST(test_lint_in_development_alone),
         TEST(test_root_that_cannot_be_entered),
         TEST(test_app_without_a_rack_file),
         TEST(test_response_finished_in_reverse_order),
