@@ -205,10 +205,26 @@ static bool is_poison(const struct dispatch *dispatch)
     return false;
 }
 
+/* RFC 9110, 5.6.2; an absent one counts as GET. */
+static bool is_method(const char *text)
+{
+    static const bool token[256] = {
+        ['!'] = true, ['#' ... '\''] = true, ['*'] = true,         ['+'] = true, ['-'] = true,
+        ['.'] = true, ['0' ... '9'] = true,  ['A' ... 'Z'] = true, ['^'] = true, ['_'] = true,
+        ['`'] = true, ['a' ... 'z'] = true,  ['|'] = true,         ['~'] = true,
+    };
+
+    while (text != NULL && token[(unsigned char)*text])
+        text++;
+    return text == NULL || *text == '\0';
+}
+
 static void answer(struct dispatch *dispatch, struct request *request, const struct essentials *essentials)
 {
     if (!request_path(dispatch, request, essentials->uri)) {
         answer_plain(request, 400, "The request's path can't be understood.");
+    } else if (!is_method(essentials->method)) {
+        answer_plain(request, 400, "The request's method is none.");
     } else if (!find_app(dispatch, request, essentials->host)) {
         answer_plain(request, 404, "No app is configured for this host and path.");
     } else if (dispatch->late) {

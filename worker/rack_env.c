@@ -247,17 +247,37 @@ static size_t length_without_port(const char *host)
     return (size_t)(colon - host);
 }
 
+/* RFC 3986, 3.2: what a host and its port are spelled with. */
+static bool is_authority(const char *text)
+{
+    static const bool bytes[256] = {
+        ['!'] = true,         ['$'] = true, ['%'] = true, ['&' ... '.'] = true, ['0' ... ';'] = true, ['='] = true,
+        ['A' ... '['] = true, [']'] = true, ['_'] = true, ['a' ... 'z'] = true, ['~'] = true,
+    };
+
+    while (bytes[(unsigned char)*text])
+        text++;
+    return *text == '\0';
+}
+
+/* HTTP/1.1, HTTP/2 */
+static bool is_protocol(const char *text)
+{
+    return strncmp(text, "HTTP/", 5) == 0 && text[5] >= '0' && text[5] <= '9' &&
+           (text[6] == '\0' || (text[6] == '.' && text[7] >= '0' && text[7] <= '9' && text[8] == '\0'));
+}
+
 static void put_server(struct draft *draft, bool https)
 {
     const char *name = draft->held[NAME_SERVER_NAME];
     const char *port = draft->held[NAME_SERVER_PORT];
     const char *protocol = draft->held[NAME_SERVER_PROTOCOL];
     const char *software = draft->held[NAME_SERVER_SOFTWARE];
-    size_t length = name != NULL ? length_without_port(name) : 0;
+    size_t length = name != NULL && is_authority(name) ? length_without_port(name) : 0;
 
     if (length == 0) {
         name = draft->held[NAME_HTTP_HOST];
-        length = name != NULL ? length_without_port(name) : 0;
+        length = name != NULL && is_authority(name) ? length_without_port(name) : 0;
     }
     if (length == 0) {
         name = "localhost";
@@ -267,7 +287,7 @@ static void put_server(struct draft *draft, bool https)
         port = https ? "443" : "80";
     put_string(draft, NAME_SERVER_NAME, name, length);
     put_text(draft, NAME_SERVER_PORT, port);
-    put_text(draft, NAME_SERVER_PROTOCOL, protocol != NULL && protocol[0] != '\0' ? protocol : "HTTP/1.0");
+    put_text(draft, NAME_SERVER_PROTOCOL, protocol != NULL && is_protocol(protocol) ? protocol : "HTTP/1.0");
     put_text(draft, NAME_SERVER_SOFTWARE, software != NULL && software[0] != '\0' ? software : "cowherd");
 }
 
@@ -294,7 +314,7 @@ static void put_request(struct draft *draft, const struct request *request)
         put_text(draft, NAME_CONTENT_TYPE, type);
     if (length != NULL && length[0] != '\0' && length[strspn(length, "0123456789")] == '\0')
         put_text(draft, NAME_CONTENT_LENGTH, length);
-    if (draft->held[NAME_HTTP_HOST] != NULL)
+    if (draft->held[NAME_HTTP_HOST] != NULL && is_authority(draft->held[NAME_HTTP_HOST]))
         put_text(draft, NAME_HTTP_HOST, draft->held[NAME_HTTP_HOST]);
 }
 

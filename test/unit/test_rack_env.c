@@ -167,6 +167,45 @@ static void test_server_name_without_the_port_that_haproxy_adds(void **state)
     assert_string_equal(value("SERVER_NAME"), "\"from.host\"");
 }
 
+static void test_server_name_that_is_no_authority(void **state)
+{
+    (void)state;
+    param("SERVER_NAME=~^(www\\.)?(.+)$");
+    param("HTTP_HOST=www.example.org:8080");
+    assert_string_equal(evaluate("env.values_at('SERVER_NAME', 'HTTP_HOST')"),
+                        "[\"www.example.org\", \"www.example.org:8080\"]");
+}
+
+static void test_host_that_is_no_authority_is_dropped(void **state)
+{
+    static const char *const hosts[] = { "a b", "a/b", "a@b", "<a>", "a\"b", "a\\b", "\xc3\xa4", "a?b", "a#b" };
+    char text[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        snprintf(text, sizeof text, "HTTP_HOST=%s", hosts[i]);
+        param(text);
+        assert_string_equal(evaluate("env.values_at('SERVER_NAME', 'HTTP_HOST')"), "[\"localhost\", nil]");
+    }
+    param("HTTP_HOST=[::1]:80");
+    assert_string_equal(evaluate("env.values_at('SERVER_NAME', 'HTTP_HOST')"), "[\"[::1]\", \"[::1]:80\"]");
+}
+
+static void test_server_protocol_that_is_none(void **state)
+{
+    static const char *const protocols[] = { "INCLUDED", "HTTP/", "HTTP/1.", "HTTP/1.10", "http/1.1" };
+    char text[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
+        snprintf(text, sizeof text, "SERVER_PROTOCOL=%s", protocols[i]);
+        param(text);
+        assert_string_equal(evaluate("env['SERVER_PROTOCOL']"), "\"HTTP/1.0\"");
+    }
+    param("SERVER_PROTOCOL=HTTP/3");
+    assert_string_equal(evaluate("env['SERVER_PROTOCOL']"), "\"HTTP/3\"");
+}
+
 static void test_url_scheme(void **state)
 {
     (void)state;
@@ -208,31 +247,18 @@ static void test_params_cannot_be_rack_entries(void **state)
 static void test_all_known_names(void **state)
 {
     static const char *const names[] = {
-        "REMOTE_ADDR",
-        "REMOTE_PORT",
-        "DOCUMENT_ROOT",
-        "GATEWAY_INTERFACE",
-        "HTTP_ACCEPT",
-        "HTTP_ACCEPT_ENCODING",
-        "HTTP_ACCEPT_LANGUAGE",
-        "HTTP_COOKIE",
-        "HTTP_HOST",
-        "HTTP_IF_NONE_MATCH",
-        "HTTP_IF_MODIFIED_SINCE",
-        "HTTP_REFERER",
-        "HTTP_SEC_FETCH_DEST",
-        "HTTP_SEC_FETCH_MODE",
-        "HTTP_SEC_FETCH_SITE",
-        "HTTP_SEC_FETCH_USER",
-        "HTTP_UPGRADE_INSECURE_REQUESTS",
-        "HTTP_USER_AGENT",
-        "HTTP_X_FORWARDED_FOR",
-        "HTTP_X_REAL_IP",
-        "HTTPS",
-        "REDIRECT_STATUS",
-        "SCRIPT_FILENAME",
-        "REQUEST_SCHEME",
-        "SERVER_ADDR",
+        "REMOTE_ADDR",          "REMOTE_PORT",
+        "DOCUMENT_ROOT",        "GATEWAY_INTERFACE",
+        "HTTP_ACCEPT",          "HTTP_ACCEPT_ENCODING",
+        "HTTP_ACCEPT_LANGUAGE", "HTTP_COOKIE",
+        "HTTP_IF_NONE_MATCH",   "HTTP_IF_MODIFIED_SINCE",
+        "HTTP_REFERER",         "HTTP_SEC_FETCH_DEST",
+        "HTTP_SEC_FETCH_MODE",  "HTTP_SEC_FETCH_SITE",
+        "HTTP_SEC_FETCH_USER",  "HTTP_UPGRADE_INSECURE_REQUESTS",
+        "HTTP_USER_AGENT",      "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_REAL_IP",       "HTTPS",
+        "REDIRECT_STATUS",      "SCRIPT_FILENAME",
+        "REQUEST_SCHEME",       "SERVER_ADDR",
         "REMOTE_USER",
     };
     char text[128], source[128], expected[128];
@@ -268,6 +294,9 @@ int main(void)
         TEST(test_server_entries_are_always_there),
         TEST(test_server_entries_of_the_front_end),
         TEST(test_server_name_without_the_port_that_haproxy_adds),
+        TEST(test_server_name_that_is_no_authority),
+        TEST(test_host_that_is_no_authority_is_dropped),
+        TEST(test_server_protocol_that_is_none),
         TEST(test_url_scheme),
         TEST(test_rack_entries),
         TEST(test_params_cannot_be_rack_entries),
