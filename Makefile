@@ -163,6 +163,7 @@ WORKER := \
 	worker/rack_failure \
 	worker/rack_input \
 	worker/rack_response \
+	worker/rack_sendfile \
 	worker/rack_shape \
 	worker/rack_stream \
 	worker/record_walker \
@@ -321,8 +322,8 @@ HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit wo
 SCRIPTS := worker/script worker/script_answer worker/script_open worker/script_path worker/script_table \
 	worker/script_tree worker/scripts
 RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
-	worker/rack_input worker/rack_response worker/rack_shape worker/rack_stream $(SCRIPTS) worker/interrupt \
-	worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE)
+	worker/rack_input worker/rack_response worker/rack_sendfile worker/rack_shape worker/rack_stream $(SCRIPTS) \
+	worker/interrupt worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
@@ -383,6 +384,7 @@ $(eval $(call unit_test,rack_body,$(RACK),mruby))
 $(eval $(call unit_test,rack_env,$(RACK),mruby))
 $(eval $(call unit_test,rack_input,$(RACK),mruby))
 $(eval $(call unit_test,rack_response,$(RACK),mruby))
+$(eval $(call unit_test,rack_sendfile,$(RACK),mruby))
 $(eval $(call unit_test,params,worker/params base/fcgi_record $(CORE)))
 $(eval $(call unit_test,pid_file,daemon/pid_file $(CORE)))
 $(eval $(call unit_test,poison,daemon/poison base/scoreboard))

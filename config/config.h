@@ -82,6 +82,7 @@ enum config_allocator { ALLOCATOR_GLIBC, ALLOCATOR_JEMALLOC, ALLOCATOR_MIMALLOC 
 enum config_gc { GC_AFTER_REQUEST, GC_IDLE, GC_AUTOMATIC };
 enum config_surge { SURGE_AUTO, SURGE_GENERATION, SURGE_ONE_BY_ONE };
 enum config_follow { FOLLOW_NEVER, FOLLOW_OWNER, FOLLOW_ALWAYS };
+enum config_sendfile { SENDFILE_X_ACCEL_REDIRECT, SENDFILE_X_SENDFILE };
 enum config_hook_event { HOOK_PRELOAD, HOOK_WORKER_START, HOOK_WORKER_STOP, HOOK_ACCESS, HOOK_LOG };
 
 struct config_hook {
@@ -106,6 +107,12 @@ struct config_app {
     } scripts;
     struct config_hook *hooks;
     size_t hook_count;
+    struct {
+        bool enabled; /* the app has `sendfile:` */
+        enum config_sendfile header;
+        char *from; /* absolute directory; NULL: the root */
+        char *to;   /* prefix of a URL's path, never "/"; default "/sendfile" */
+    } sendfile;
     struct {
         bool enabled;
         int64_t size; /* bytes, default 16 MiB */

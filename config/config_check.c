@@ -195,6 +195,18 @@ static void check_app_name(struct binder *binder, const struct config_pool *pool
     }
 }
 
+/* "/" of the front end is where requests come to the app: it would be asked for its own file. */
+static void check_sendfile(struct binder *binder, const struct config_pool *pool, const struct listed_app *listed)
+{
+    const struct node *sendfile = node_find(listed->node, "sendfile");
+    const struct node *to = sendfile != NULL && sendfile->kind == NODE_MAPPING ? node_find(sendfile, "to") : NULL;
+
+    if (usable(to) && listed->app->sendfile.to != NULL && strcmp(listed->app->sendfile.to, "/") == 0)
+        diagnostics_error(binder->diagnostics, to->place,
+                          "pools.%s.apps[%zu].sendfile.to: expected a path below /, got \"%s\"", pool->name,
+                          listed->index, to->text);
+}
+
 static void check_apps(struct binder *binder, const struct config_pool *pool, const struct node *pool_node)
 {
     const struct node *list = node_find(pool_node, "apps");
@@ -215,6 +227,7 @@ static void check_apps(struct binder *binder, const struct config_pool *pool, co
     for (size_t i = 0; i < count; i++) {
         check_app(binder, pool, &apps[i]);
         check_app_name(binder, pool, apps, i);
+        check_sendfile(binder, pool, &apps[i]);
     }
     free(apps);
 }
@@ -247,7 +260,7 @@ static void check_chroot(struct binder *binder, const struct config_pool *pool, 
             outside = pool->preload.items[i];
     for (size_t i = 0; i < pool->app_count && outside == NULL; i++) {
         const struct config_app *app = &pool->apps[i];
-        const char *paths[] = { app->root, app->rack, app->store.file };
+        const char *paths[] = { app->root, app->rack, app->sendfile.from, app->store.file };
         for (size_t j = 0; j < sizeof paths / sizeof *paths && outside == NULL; j++)
             if (paths[j] != NULL && !is_below(paths[j], pool->chroot))
                 outside = paths[j];

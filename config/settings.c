@@ -15,6 +15,7 @@ static const char *const gc_words[] = { "after_request", "idle", "automatic", NU
 static const char *const surge_words[] = { "auto", "generation", "one_by_one", NULL };
 static const char *const follow_words[] = { "never", "owner", "always", NULL };
 static const char *const hook_event_words[] = { "preload", "worker_start", "worker_stop", "access", "log", NULL };
+static const char *const sendfile_words[] = { "X-Accel-Redirect", "X-Sendfile", NULL };
 static const char *const error_target_words[] = { "stderr", "syslog", NULL };
 static const char *const access_target_words[] = { "stderr", "syslog", "none", NULL };
 

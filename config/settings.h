@@ -26,6 +26,7 @@
     X(APP, struct config_app)                                                                                          \
     X(SCRIPTS, struct config_app)                                                                                      \
     X(HOOK, struct config_hook)                                                                                        \
+    X(SENDFILE, struct config_app)                                                                                     \
     X(STORE, struct config_app)
 
 enum section {

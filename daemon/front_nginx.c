@@ -110,6 +110,54 @@ static int write_prefix(const struct config_pool *pool, const struct config_app 
     return 0;
 }
 
+static bool hands_files_over(const struct config_app *app)
+{
+    return app->sendfile.enabled && app->sendfile.header == SENDFILE_X_ACCEL_REDIRECT;
+}
+
+static const char *sendfile_directory(const struct config_app *app)
+{
+    return app->sendfile.from != NULL ? app->sendfile.from : app->root;
+}
+
+/* 1: an earlier app of the host has said the same; -1: it means another directory by it. */
+static int compare_with_earlier(const struct front_host *host, size_t index, struct strbuf *error)
+{
+    const struct config_app *app = host->apps[index];
+
+    for (size_t i = 0; i < index; i++) {
+        if (!hands_files_over(host->apps[i]) || strcmp(host->apps[i]->sendfile.to, app->sendfile.to) != 0)
+            continue;
+        if (strcmp(sendfile_directory(host->apps[i]), sendfile_directory(app)) == 0)
+            return 1;
+        strbuf_printf(error, "%s and %s have the same sendfile.to for two directories", host->apps[i]->name, app->name);
+        return -1;
+    }
+    return 0;
+}
+
+/* Files that apps name by X-Accel-Redirect, out of the reach of clients. */
+static int write_sendfile(const struct front_host *host, struct strbuf *out, struct strbuf *error)
+{
+    for (size_t i = 0; i < host->count; i++) {
+        const struct config_app *app = host->apps[i];
+        int earlier = hands_files_over(app) ? compare_with_earlier(host, i, error) : 1;
+
+        if (earlier == -1)
+            return -1;
+        if (earlier == 1)
+            continue;
+        strbuf_puts(out, "\n    location ^~ ");
+        if (quote(out, "", app->sendfile.to, "/", error) == -1)
+            return -1;
+        strbuf_puts(out, " {\n        internal;\n        alias ");
+        if (quote(out, "", sendfile_directory(app), "/", error) == -1)
+            return -1;
+        strbuf_puts(out, ";\n    }\n");
+    }
+    return 0;
+}
+
 /* Where apps and their files fall back to: one for each pool of the host. */
 static int write_pools(const struct front_host *host, struct strbuf *out, struct strbuf *error)
 {
@@ -179,7 +227,7 @@ static int write_host(const struct front_host *host, struct strbuf *out, struct 
             return -1;
         strbuf_puts(out, "    }\n");
     }
-    if (write_pools(host, out, error) == -1)
+    if (write_sendfile(host, out, error) == -1 || write_pools(host, out, error) == -1)
         return -1;
     strbuf_puts(out, "}\n");
     return 0;

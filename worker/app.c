@@ -107,6 +107,7 @@ struct app_set *app_set_load(const struct config_pool *pool, const struct app_wa
             .config = &pool->apps[i],
             .index = (uint32_t)i,
             .callable = mrb_nil_value(),
+            .chroot = pool->chroot,
             .root_fd = -1,
         };
     }

@@ -21,6 +21,7 @@ struct app {
     struct vm *vm;           /* maybe shared with other apps; NULL when the app has neither Rack file nor scripts */
     mrb_value callable;      /* of its Rack file, or nil */
     struct scripts *scripts; /* or NULL */
+    const char *chroot;      /* of its pool: paths here are relative to it; NULL: none */
     int root_fd; /* O_PATH descriptor of its root: the same directory for as long as this generation lives */
 };
 

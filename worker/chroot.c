@@ -27,6 +27,7 @@ void chroot_rename_paths(struct config_pool *pool)
         struct config_app *app = &pool->apps[i];
         rename_path(&app->root, prefix);
         rename_path(&app->rack, prefix);
+        rename_path(&app->sendfile.from, prefix);
         rename_path(&app->store.file, prefix);
         for (size_t j = 0; j < app->hook_count; j++)
             rename_path(&app->hooks[j].file, prefix);

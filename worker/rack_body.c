@@ -10,6 +10,7 @@
 #include <mruby/string.h>
 
 #include "rack_failure.h"
+#include "rack_sendfile.h"
 #include "rack_stream.h"
 
 #define FILE_CHUNK_SIZE 65536
@@ -108,6 +109,11 @@ static void send_file(mrb_state *mrb, struct rack_exchange *exchange, const char
 {
     char chunk[FILE_CHUNK_SIZE];
 
+    if (rack_sendfile_offer(exchange, path)) {
+        set_length(exchange, 0);
+        write_head(mrb, exchange);
+        return;
+    }
     open_file(mrb, exchange, path);
     write_head(mrb, exchange);
     for (int64_t left = exchange->bodiless ? 0 : exchange->length; left > 0;) {
@@ -162,8 +168,13 @@ void rack_body_send(mrb_state *mrb, struct rack_exchange *exchange)
 
     if (mrb_array_p(body)) {
         send_array(mrb, exchange, body);
-    } else if (rack_responds(mrb, body, rack->symbols.to_path)) {
-        mrb_value path = mrb_funcall_id(mrb, body, rack->symbols.to_path, 0);
+        return;
+    }
+
+    mrb_value path = mrb_nil_value(); /* to_path may say nil: each or call it is, then */
+    if (rack_responds(mrb, body, rack->symbols.to_path))
+        path = mrb_funcall_id(mrb, body, rack->symbols.to_path, 0);
+    if (!mrb_nil_p(path)) {
         send_file(mrb, exchange, mrb_string_cstr(mrb, mrb_ensure_string_type(mrb, path)));
     } else if (rack_responds(mrb, body, rack->symbols.to_ary)) {
         mrb_value array = mrb_funcall_id(mrb, body, rack->symbols.to_ary, 0);

@@ -110,10 +110,13 @@ static void put_line(mrb_state *mrb, struct rack_exchange *exchange, mrb_value n
         rack_response_error(mrb, "the value of the header %!v has a control byte or a line break", name);
     if (kind == HEADER_CONTENT_LENGTH)
         take_length(mrb, exchange, value, length);
+    exchange->length_at = kind == HEADER_CONTENT_LENGTH ? head->length : exchange->length_at;
     strbuf_append(head, RSTRING_PTR(name), (size_t)RSTRING_LEN(name));
     strbuf_append(head, ": ", 2);
     strbuf_append(head, value, length);
     strbuf_append(head, "\r\n", 2);
+    if (kind == HEADER_CONTENT_LENGTH)
+        exchange->length_size = head->length - exchange->length_at;
 }
 
 /* "a\nb" is two values; empty ones between or behind line breaks are none. */

@@ -245,6 +245,21 @@ static void test_to_path_with_a_length_of_the_app(void **state)
     assert_has(log_text(), "the body's file data is shorter than announced");
 }
 
+static void test_to_path_that_says_nil(void **state)
+{
+    (void)state;
+    load_body("b = Each.new('each')\ndef b.to_path; end\nb");
+    assert_has(get("/"), "\r\n\r\neach");
+}
+
+static void test_respond_to_of_the_body_counts(void **state)
+{
+    (void)state;
+    load_body("b = Each.new('each')\ndef b.to_path; 'missing'; end\n"
+              "def b.respond_to?(name, all = false) name != :to_path && super; end\nb");
+    assert_has(get("/"), "\r\n\r\neach");
+}
+
 static void test_no_descriptor_is_left(void **state)
 {
     (void)state;
@@ -382,6 +397,8 @@ int main(void)
         TEST(test_file_object),
         TEST(test_to_path_of_nothing),
         TEST(test_to_path_with_a_length_of_the_app),
+        TEST(test_to_path_that_says_nil),
+        TEST(test_respond_to_of_the_body_counts),
         TEST(test_no_descriptor_is_left),
         TEST(test_to_ary),
         TEST(test_proxy_by_method_missing),
