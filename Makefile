@@ -395,8 +395,8 @@ $(eval $(call unit_test,renewal,daemon/renewal_pause))
 $(eval $(call unit_test,scaling,daemon/scaling))
 $(eval $(call unit_test,request_hash,worker/request_hash))
 $(eval $(call unit_test,scoreboard,base/scoreboard $(CORE)))
-$(eval $(call unit_test,script,$(HEAP) base/mapping base/memory_meter worker/script worker/time_out worker/vm worker/vm_describe \
-	worker/vm_random $(CORE),mruby))
+$(eval $(call unit_test,script,$(HEAP) base/mapping base/memory_meter worker/script worker/interrupt worker/time_out \
+	worker/vm worker/vm_describe worker/vm_random $(CORE),mruby))
 $(eval $(call unit_test,script_open,worker/script_open))
 $(eval $(call unit_test,script_path,worker/script_path $(CORE)))
 $(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
