@@ -4,6 +4,7 @@
 
 #define LIMIT_MIN ((size_t)16 << 20)
 #define LIMIT_MAX ((size_t)32 << 20)
+#define STREAM_GARBAGE ((size_t)512 << 10) /* less is not worth a collection */
 
 void malloc_limit_start(struct heap *heap)
 {
@@ -14,6 +15,12 @@ void malloc_limit_count(struct heap *heap, mrb_state *mrb, size_t size)
 {
     heap->allocated += size;
     if (heap->allocated > heap->limit)
+        mrb->gc.threshold = mrb->gc.oldgen_threshold = 0;
+}
+
+void malloc_limit_piece_passed(struct heap *heap, mrb_state *mrb)
+{
+    if (heap->frozen && heap->allocated > STREAM_GARBAGE && heap->allocated > heap->young_bytes / 2)
         mrb->gc.threshold = mrb->gc.oldgen_threshold = 0;
 }
 

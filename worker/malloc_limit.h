@@ -22,6 +22,13 @@ void malloc_limit_start(struct heap *heap);
  */
 void malloc_limit_count(struct heap *heap, mrb_state *mrb, size_t size);
 
+/*
+ * A piece of a body has gone through Ruby; its Strings are garbage. With a frozen heap, where a collection costs no
+ * more than what is young, they are collected as soon as they make up half of that, so that a stream of any length
+ * takes little memory and a small part of its time.
+ */
+void malloc_limit_piece_passed(struct heap *heap, mrb_state *mrb);
+
 /* A collection begins. */
 void malloc_limit_adapt(struct heap *heap);
 

@@ -9,6 +9,8 @@
 #include <mruby/array.h>
 #include <mruby/string.h>
 
+#include "heap.h"
+#include "malloc_limit.h"
 #include "rack_failure.h"
 #include "rack_sendfile.h"
 #include "rack_stream.h"
@@ -66,6 +68,7 @@ void rack_body_write(mrb_state *mrb, struct rack_exchange *exchange, const char 
 void rack_body_flush(mrb_state *mrb, struct rack_exchange *exchange)
 {
     write_head(mrb, exchange);
+    malloc_limit_piece_passed(heap_of(mrb), mrb);
     if (request_flush(exchange->request) == -1)
         rack_failure_raise(mrb, errno);
 }

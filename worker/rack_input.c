@@ -8,6 +8,8 @@
 #include <mruby/error.h>
 #include <mruby/string.h>
 
+#include "heap.h"
+#include "malloc_limit.h"
 #include "rack_failure.h"
 
 #define LINE_BUFFER_SIZE 8192
@@ -121,6 +123,7 @@ mrb_value rack_input_read(mrb_state *mrb, mrb_value self)
         mrb_ensure_string_type(mrb, buffer);
     mrb_str_resize(mrb, buffer, 0);
     read_into(mrb, input, buffer, limit);
+    malloc_limit_piece_passed(heap_of(mrb), mrb);
     if (!mrb_nil_p(length) && limit > 0 && RSTRING_LEN(buffer) == 0)
         return mrb_nil_value();
     return buffer;
@@ -137,6 +140,7 @@ static mrb_value next_line(mrb_state *mrb, mrb_value self)
     for (;;) {
         if (input->start == input->end) {
             size_t count = take(mrb, input, input->buffer, LINE_BUFFER_SIZE);
+            malloc_limit_piece_passed(heap_of(mrb), mrb);
             input->start = 0;
             input->end = count;
             if (count == 0)

@@ -91,6 +91,37 @@ def test_nginx_takes_it(front, tmp_path):
     assert text.index('"/in/ner/"') < text.index('"/in/"')
 
 
+HANDED_OVER = """
+pools:
+  web:
+    listen: DIRECTORY/web.sock
+    apps:
+      - {host: a.test, root: DIRECTORY/a, rack: config.ru, sendfile: {from: files}}
+      - {host: a.test, path: /b, root: DIRECTORY/a, rack: b.ru, sendfile: {from: files}}
+      - {host: a.test, path: /c, root: "DIRECTORY/c d", rack: config.ru, sendfile: {to: /sent/c}}
+      - {host: a.test, path: /e, root: DIRECTORY/e, rack: config.ru, sendfile: {header: X-Sendfile}}
+      - {host: f.test, root: DIRECTORY/f, rack: config.ru, sendfile: {}}
+"""
+
+
+@needs_nginx
+def test_files_that_are_handed_over_have_internal_locations(front, tmp_path):
+    result = front(HANDED_OVER)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert_taken(tmp_path, result.stdout)
+    text = result.stdout
+    assert text.count("internal;") == 3
+    for location, alias in (("/sendfile/", "a/files/"), ("/sent/c/", "c d/"), ("/sendfile/", "f/")):
+        block = 'location ^~ "%s" {\n        internal;\n        alias "%s/%s";\n    }' % (location, tmp_path, alias)
+        assert text.count(block) == 1, block
+
+
+def test_one_location_for_two_directories_is_status_1(front):
+    result = front(HANDED_OVER.replace("rack: b.ru, sendfile: {from: files}", "rack: b.ru, sendfile: {}"))
+    assert result.returncode == 1 and result.stdout == ""
+    assert "a.test/b and a.test/ have the same sendfile.to for two directories" in result.stderr
+
+
 @needs_nginx
 def test_one_pool_alone(front, tmp_path):
     result = front(EVERYTHING, "nginx", "other")

@@ -56,14 +56,17 @@ http {{
 
 
 class Front:
-    def __init__(self, herd):
+    """nginx with the snippet for a herd; `edit` may change the snippet."""
+
+    def __init__(self, herd, edit=lambda snippet: snippet):
         self.herd = herd
         result = herd.command("front", "nginx")
         assert result.returncode == 0, result.stderr
         self.port = free_port()
         snippet, listens = re.subn(r"(?m)^(\s*listen\s+)[^;]*;", r"\g<1>127.0.0.1:%d;" % self.port, result.stdout)
         assert listens >= 1, result.stdout
-        (herd.directory / "nginx").mkdir()
+        snippet = edit(snippet)
+        (herd.directory / "nginx").mkdir(exist_ok=True)
         user = "user root;" if os.geteuid() == 0 else ""
         self.file = herd.write("nginx.conf", CONFIGURATION.format(directory=herd.directory, snippet=snippet, user=user))
         log = str(herd.directory / "nginx-error.log")
