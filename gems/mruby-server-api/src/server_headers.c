@@ -125,10 +125,17 @@ static mrb_value headers_all(mrb_state *mrb, mrb_value self)
     return mrb_nil_p(headers) ? mrb_hash_new(mrb) : mrb_hash_dup(mrb, headers);
 }
 
+static mrb_value header_name(mrb_state *mrb, mrb_value self)
+{
+    (void)self;
+    return checked_name(mrb, mrb_get_arg1(mrb));
+}
+
 void server_define_headers(mrb_state *mrb, struct RClass *server, mrb_value state)
 {
     struct RClass *class = mrb_define_class_under(mrb, server, "Headers_out", mrb->object_class);
 
+    server_define_class_method(mrb, server, "__header_name", header_name, state);
     server_define(mrb, class, "initialize", headers_initialize, state);
     server_define(mrb, class, "[]", headers_get, state);
     server_define(mrb, class, "[]=", headers_set, state);
