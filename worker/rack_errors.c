@@ -4,19 +4,38 @@
 
 #include <mruby/array.h>
 #include <mruby/class.h>
+#include <mruby/server_api.h>
 #include <mruby/string.h>
 
 #include "log.h"
 
 #define LINE_MAX_LENGTH 8192 /* an endless line is logged in pieces of this size */
 
+static const char *app_name(const struct vm *vm)
+{
+    return vm->rack->exchange != NULL ? vm->rack->exchange->app->config->name : vm->name;
+}
+
 static void emit(struct vm *vm, size_t length)
 {
-    struct rack *rack = vm->rack;
-    const char *app = rack->exchange != NULL ? rack->exchange->app->config->name : vm->name;
+    struct strbuf *line = &vm->rack->errors_line;
 
-    log_app(LOG_LEVEL_WARN, app, rack->errors_line.data, length);
-    strbuf_consume(&rack->errors_line, length);
+    log_app(LOG_LEVEL_WARN, app_name(vm), line->data, length);
+    strbuf_consume(line, length);
+}
+
+/* Server.log of scripts: whole lines, with the levels of nginx. */
+static void log_server(mrb_state *mrb, enum mrb_server_log_level level, const char *text, mrb_int length)
+{
+    static const enum log_level levels[] = {
+        [MRB_SERVER_LOG_STDERR] = LOG_LEVEL_ERROR, [MRB_SERVER_LOG_EMERG] = LOG_LEVEL_ERROR,
+        [MRB_SERVER_LOG_ALERT] = LOG_LEVEL_ERROR,  [MRB_SERVER_LOG_CRIT] = LOG_LEVEL_ERROR,
+        [MRB_SERVER_LOG_ERR] = LOG_LEVEL_ERROR,    [MRB_SERVER_LOG_WARN] = LOG_LEVEL_WARN,
+        [MRB_SERVER_LOG_NOTICE] = LOG_LEVEL_INFO,  [MRB_SERVER_LOG_INFO] = LOG_LEVEL_INFO,
+        [MRB_SERVER_LOG_DEBUG] = LOG_LEVEL_DEBUG,
+    };
+
+    log_app(levels[level], app_name(vm_of(mrb)), text, (size_t)length);
 }
 
 void rack_errors_flush(struct vm *vm)
@@ -111,4 +130,5 @@ void rack_errors_define(mrb_state *mrb, struct rack *rack)
     mrb_define_method(mrb, class, "flush", errors_flush, MRB_ARGS_NONE());
     rack->errors = mrb_obj_new(mrb, class, 0, NULL);
     mrb_gc_register(mrb, rack->errors);
+    mrb_server_set_log(mrb, log_server);
 }

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from herd import BUILD, Herd
@@ -34,3 +36,15 @@ def pytest_runtest_makereport(item, call):
             if isinstance(value, Herd):
                 report.sections.append(("cowherd", value.report()))
                 break
+    report.proves = getattr(item.module, "PROVES", None) if report.when == "call" else None
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Names what was proved, for files that say of what kind that is (PROVES): the parameters of their tests."""
+    proved = {}
+    for report in terminalreporter.getreports("passed"):
+        name = re.search(r"\[(.+)\]$", report.nodeid)
+        if getattr(report, "proves", None) and name:
+            proved.setdefault(report.proves, []).append(name.group(1))
+    for kind, names in proved.items():
+        terminalreporter.write_line("%s, proved: %s" % (kind, ", ".join(names)))

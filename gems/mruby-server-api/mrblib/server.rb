@@ -1,5 +1,5 @@
-# The class that scripts call Server, Nginx or Apache; in here it is Cowherd::Server, because Server is the class within.
-# What it says of an answer is in C, here is the rest.
+# The class that scripts call Server, Nginx or Apache; in here it is Cowherd::Server, because Server is the class
+# within. What it says of an answer is in C, here is the rest.
 module Cowherd
   class Server
     VERSION = '0.1.0'

@@ -1,7 +1,7 @@
 module Cowherd
   class Server
-    # The variables of a front end: those that nginx has, and whatever else it sends as a parameter, by its name in lower
-    # case. A BasicObject, so that no method of Object or of an application's stands in the way of a name.
+    # The variables of a front end: those that nginx has, and whatever else it sends as a parameter, by its name in
+    # lower case. A BasicObject, so that no method of Object or of an application's stands in the way of a name.
     class Var < BasicObject
       def initialize
         @variables = Variables.new

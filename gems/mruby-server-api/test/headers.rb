@@ -75,7 +75,12 @@ assert('Headers_out#[]=: nothing that breaks a line') do
 end
 
 assert('Headers_out#[]: whatever the case') do
-  assert_equal [nil, '1', '1'], ServerTest.ask { out = Nginx::Headers_out.new; before = out['x-a']; out['X-A'] = '1'; [before, out['x-a'], out['X-a']] }
+  assert_equal [nil, '1', '1'], ServerTest.ask {
+    out = Nginx::Headers_out.new
+    before = out['x-a']
+    out['X-A'] = '1'
+    [before, out['x-a'], out['X-a']]
+  }
 end
 
 assert('Headers_out#delete: takes it back') do
@@ -83,5 +88,11 @@ assert('Headers_out#delete: takes it back') do
 end
 
 assert('Headers_out#all: a Hash of its own') do
-  assert_equal [{}, { 'x-a' => '1' }, { 'x-a' => '1' }], ServerTest.ask { out = Nginx::Headers_out.new; before = out.all; out['X-A'] = '1'; out.all['x-b'] = '2'; [before, out.all, out.all] }
+  assert_equal [{}, { 'x-a' => '1' }, { 'x-a' => '1' }], ServerTest.ask {
+    out = Nginx::Headers_out.new
+    before = out.all
+    out['X-A'] = '1'
+    out.all['x-b'] = '2'
+    [before, out.all, out.all]
+  }
 end

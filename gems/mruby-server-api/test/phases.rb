@@ -49,7 +49,12 @@ end
 
 assert('a hook that passes leaves nothing behind but headers') do
   env = ServerTest.env
-  assert_nil ServerTest.run(:access, env) { Nginx.echo 'x'; Nginx.status_code = 404; Nginx::Headers_out.new['X-A'] = 'y'; Nginx.return Nginx::OK }
+  assert_nil ServerTest.run(:access, env) {
+    Nginx.echo 'x'
+    Nginx.status_code = 404
+    Nginx::Headers_out.new['X-A'] = 'y'
+    Nginx.return Nginx::OK
+  }
   assert_equal({ 'x-a' => 'y' }, Nginx.headers_for(env))
   assert_nil Nginx.headers_for(ServerTest.env)
   assert_equal [200, {}, []], ServerTest.run(:content, env) { [200, {}, []] }

@@ -54,7 +54,9 @@ server_test_set('ap_auth_type', 'AUTH_TYPE', 'Digest')
 
 assert('Request#unparsed_uri: made up when nobody sent it') do
   assert_equal '/app/hello world?a=1&B=x%20y', ServerTest.ask('REQUEST_URI' => nil) { |request| request.unparsed_uri }
-  assert_equal '/app/hello world', ServerTest.ask('REQUEST_URI' => nil, 'QUERY_STRING' => '') { |request| request.unparsed_uri }
+  assert_equal '/app/hello world', ServerTest.ask('REQUEST_URI' => nil, 'QUERY_STRING' => '') { |request|
+    request.unparsed_uri
+  }
 end
 
 assert('Request#uri=: nothing that is not below the application') do
@@ -77,7 +79,9 @@ end
 
 assert('Request#uri_args: a Hash of the query, undecoded') do
   assert_equal({ 'a' => '1', 'B' => 'x%20y' }, ServerTest.ask { |request| request.uri_args })
-  assert_equal({ 'a' => '', 'b' => '', 'c' => '1=2' }, ServerTest.ask('QUERY_STRING' => 'a&b=&c=1=2&&') { |request| request.uri_args })
+  assert_equal({ 'a' => '', 'b' => '', 'c' => '1=2' }, ServerTest.ask('QUERY_STRING' => 'a&b=&c=1=2&&') { |request|
+    request.uri_args
+  })
   assert_equal({}, ServerTest.ask('QUERY_STRING' => '') { |request| request.uri_args })
 end
 
@@ -131,7 +135,9 @@ assert('Request#body: empty without one') do
 end
 
 assert('Request#post_args: a Hash of the body') do
-  assert_equal({ 'a' => '1', 'b' => '2' }, ServerTest.ask('rack.input' => ServerTestInput.new('a=1&b=2')) { |request| request.post_args })
+  assert_equal({ 'a' => '1', 'b' => '2' }, ServerTest.ask('rack.input' => ServerTestInput.new('a=1&b=2')) { |request|
+    request.post_args
+  })
 end
 
 assert('Request#content_type=: of the answer') do
@@ -140,7 +146,11 @@ assert('Request#content_type=: of the answer') do
 end
 
 assert('Request#content_type: of the answer') do
-  assert_equal [nil, 'text/html'], ServerTest.ask('CONTENT_TYPE' => 'text/plain') { |request| before = request.content_type; request.content_type = 'text/html'; [before, request.content_type] }
+  assert_equal [nil, 'text/html'], ServerTest.ask('CONTENT_TYPE' => 'text/plain') { |request|
+    before = request.content_type
+    request.content_type = 'text/html'
+    [before, request.content_type]
+  }
 end
 
 assert('Request#content_encoding=: of the answer') do
@@ -156,7 +166,11 @@ assert('Request#status=: of the answer') do
 end
 
 assert('Request#status: of the answer') do
-  assert_equal [200, 404], ServerTest.ask { |request| before = request.status; Nginx.status_code = 404; [before, request.status] }
+  assert_equal [200, 404], ServerTest.ask { |request|
+    before = request.status
+    Nginx.status_code = 404
+    [before, request.status]
+  }
 end
 
 %w[log error_log].each do |name|

@@ -30,7 +30,12 @@ end
 
 assert('Server.rputs: a String that changes later was said before') do
   text = 'before'
-  assert_equal ['beforebefore after'], ServerTest.answer { Nginx.rputs text; Nginx.rputs text; text << ' after'; Nginx.rputs ' after' }[2]
+  assert_equal ['beforebefore after'], ServerTest.answer {
+    Nginx.rputs text
+    Nginx.rputs text
+    text << ' after'
+    Nginx.rputs ' after'
+  }[2]
 end
 
 assert('Server.return: ends the script with a status') do
@@ -92,7 +97,11 @@ assert('Server.send_header: a status, and the script goes on') do
 end
 
 assert('Server.status_code: what is going to be said') do
-  assert_equal [200, 404], ServerTest.ask { before = Nginx.status_code; Nginx.status_code = 404; [before, Nginx.status_code] }
+  assert_equal [200, 404], ServerTest.ask {
+    before = Nginx.status_code
+    Nginx.status_code = 404
+    [before, Nginx.status_code]
+  }
 end
 
 assert('Server.redirect: an address and a status') do
@@ -108,7 +117,10 @@ end
 %w[log errlogger].each do |name|
   assert("Server.#{name}: a line with its level") do
     errors = ServerTestErrors.new
-    result = ServerTest.ask('rack.errors' => errors) { Nginx.__send__(name, Nginx::LOG_ERR, 'it broke'); Nginx.__send__(name, Nginx::LOG_DEBUG, 12) }
+    result = ServerTest.ask('rack.errors' => errors) {
+      Nginx.__send__(name, Nginx::LOG_ERR, 'it broke')
+      Nginx.__send__(name, Nginx::LOG_DEBUG, 12)
+    }
     assert_equal Nginx, result
     assert_equal ['it broke', '12'], errors.lines
     assert_raise(ArgumentError) { Nginx.__send__(name, 9, 'text') }

@@ -28,7 +28,10 @@ end
 
 assert('Var#method_missing: no method of anybody stands in the way') do
   more = { 'FORMAT' => 'a', 'CLASS' => 'b', 'HASH' => 'c', 'SERVER_TEST_GET' => 'd' }
-  assert_equal %w[a b c d], ServerTest.ask(more) { var = Nginx::Var.new; [var.format, var.class, var.hash, var.server_test_get] }
+  assert_equal %w[a b c d], ServerTest.ask(more) {
+    var = Nginx::Var.new
+    [var.format, var.class, var.hash, var.server_test_get]
+  }
   assert_raise(ArgumentError) { ServerTest.ask { Nginx::Var.new.uri('x') } }
 end
 
@@ -41,24 +44,37 @@ assert('Var#set: for who comes later') do
     var.set 'args', 'q=2'
     nil
   end
-  assert_equal %w[JP 12 q=2 q=2], ServerTest.answer(:content, env) { var = Nginx::Var.new; [200, {}, [var.country, var.backend, var.args, var.query_string]] }[2]
+  assert_equal %w[JP 12 q=2 q=2], ServerTest.answer(:content, env) {
+    var = Nginx::Var.new
+    [200, {}, [var.country, var.backend, var.args, var.query_string]]
+  }[2]
   assert_equal %w[JP 12 q=2], [env['COUNTRY'], env['BACKEND'], env['QUERY_STRING']]
 end
 
 assert('Var#set: not what a request is') do
-  %w[request_method uri scheme http_host arg_a cookie_id sent_http_x server_name remote_addr content_length rack.input].each do |name|
+  names = %w[request_method uri scheme http_host arg_a cookie_id sent_http_x server_name remote_addr content_length]
+  [*names, 'rack.input'].each do |name|
     assert_raise(ArgumentError) { ServerTest.ask { Nginx::Var.new.set(name, 'x') } }
   end
-  ['', 'a b', "a\n", 'a=b'].each { |name| assert_raise(ArgumentError) { ServerTest.ask { Nginx::Var.new.set(name, 'x') } } }
+  ['', 'a b', "a\n", 'a=b'].each { |name| assert_raise(ArgumentError) { ServerTest.ask {
+    Nginx::Var.new.set(name, 'x') } }
+  }
   assert_raise(ArgumentError) { ServerTest.ask { Nginx::Var.new.set('country', "J\nP") } }
 end
 
 assert('Var#exist?: whether it has a value') do
-  assert_equal [true, true, false], ServerTest.ask { var = Nginx::Var.new; [var.exist?('uri'), var.exist?('http_host'), var.exist?('nobody')] }
+  assert_equal [true, true, false], ServerTest.ask {
+    var = Nginx::Var.new
+    [var.exist?('uri'), var.exist?('http_host'), var.exist?('nobody')]
+  }
 end
 
 assert('Var#sent_http_x_a: of the answer') do
-  assert_equal ['1', 'a, b'], ServerTest.ask { |request| request.headers_out['X-A'] = 1; request.headers_out['x-b'] = %w[a b]; [request.var.sent_http_x_a, request.var.sent_http_x_b] }
+  assert_equal ['1', 'a, b'], ServerTest.ask { |request|
+    request.headers_out['X-A'] = 1
+    request.headers_out['x-b'] = %w[a b]
+    [request.var.sent_http_x_a, request.var.sent_http_x_b]
+  }
 end
 
 assert('Var#respond_to?: whatever is asked') do
