@@ -12,14 +12,19 @@ module Cowherd
       end
 
       def exist?(name)
-        !@variables.get(name.to_s.downcase).nil?
+        !@variables.get(Variables.source(name.to_s.downcase)).nil?
       end
 
+      # Names of methods are the scripts' own and few: where each value comes from is found out once.
+      SOURCES = {}
+
       def method_missing(name, *values)
+        return @variables.get(SOURCES[name] ||= Variables.source(name.to_s.downcase)) if values.empty?
         name = name.to_s.downcase
-        return @variables.set(name[0, name.length - 1], values.first.to_s) if name.end_with?('=') && values.size == 1
-        ::Kernel.raise ::ArgumentError, "$#{name} takes no arguments" unless values.empty?
-        @variables.get(name)
+        unless name.end_with?('=') && values.size == 1
+          ::Kernel.raise ::ArgumentError, "$#{name} takes no arguments"
+        end
+        @variables.set(name[0, name.length - 1], values.first.to_s)
       end
 
       def respond_to?(_name, _all = false)
@@ -47,20 +52,33 @@ module Cowherd
                'server_protocol'].freeze
       PARTS = ['arg_', 'cookie_', 'http_', 'rack.', 'sent_http_'].freeze
 
-      def get(name)
-        env
-        return computed(name) if COMPUTED.include?(name)
-        return env[PARAMETERS[name]] if PARAMETERS.key?(name)
+      # What `get` takes for a name in lower case.
+      def self.source(name)
+        return [:computed, name] if COMPUTED.include?(name)
+        return [:env, PARAMETERS[name]] if PARAMETERS.key?(name)
         case
-        when name.start_with?('arg_') then find(request.args, '&', name[4, name.length])
-        when name.start_with?('cookie_') then find(env['HTTP_COOKIE'] || '', ';', name[7, name.length])
-        when name.start_with?('sent_http_') then sent(name[10, name.length])
-        else env[name.upcase]
+        when name.start_with?('arg_') then [:argument, name[4, name.length]]
+        when name.start_with?('cookie_') then [:cookie, name[7, name.length]]
+        when name.start_with?('sent_http_') then [:sent, name[10, name.length].tr('_', '-')]
+        else [:env, name.upcase]
+        end
+      end
+
+      def get(source)
+        env = self.env
+        kind, name = source
+        case kind
+        when :env then env[name]
+        when :computed then computed(name)
+        when :argument then find(request.args, '&', name)
+        when :cookie then find(env['HTTP_COOKIE'] || '', ';', name)
+        else sent(name)
         end
       end
 
       # Those who come later find it by the same name, applications in the env by its name in upper case.
       def set(name, value)
+        env
         return request.args = value if name == 'args'
         if COMPUTED.include?(name) || PARAMETERS.key?(name) || FIXED.include?(name) ||
            PARTS.any? { |part| name.start_with?(part) }
@@ -107,7 +125,7 @@ module Cowherd
       end
 
       def sent(name)
-        value = request.headers_out[name.tr('_', '-')]
+        value = request.headers_out[name]
         value.is_a?(Array) ? value.join(', ') : value
       end
     end

@@ -110,7 +110,8 @@ assert('what belonged to a request is of no use for the next') do
     connection, headers_in, headers_out, var, notes =
       request.connection, request.headers_in, request.headers_out, request.var, request.notes
     kept += [-> { connection.remote_ip }, -> { headers_in['x'] }, -> { headers_out['x'] }, -> { headers_out.all },
-             -> { headers_out['x'] = 'y' }, -> { headers_out.delete('x') }, -> { var.uri }, -> { notes['x'] }]
+             -> { headers_out['x'] = 'y' }, -> { headers_out.delete('x') }, -> { var.uri },
+             -> { var.remote_addr }, -> { var.args = 'x' }, -> { notes['x'] }]
     kept.first.call
   end
   errors = kept.map { |use| assert_raise(RuntimeError, &use).message }
