@@ -1,8 +1,8 @@
 /*
  * rack.errors: puts, write, <<, flush. Each line goes to the error log as a warning of the app (log.h), at its line
  * break, at flush or at the end of the request; nothing goes to FCGI_STDERR, where front ends log it a second time or,
- * with some, take it for a failure. One object serves an interpreter; the lines carry the app that is running. Server.log
- * of scripts goes the same way, with its own levels.
+ * with some, take it for a failure. One object serves an interpreter; the lines carry the app that is running.
+ * Server.log of scripts goes the same way, with its own levels.
  */
 #ifndef COWHERD_RACK_ERRORS_H
 #define COWHERD_RACK_ERRORS_H
