@@ -297,7 +297,7 @@ static void test_edits_take_no_memory(void **state)
     new_script(false, "1");
     size_t before = young_bytes_after(400);
     vm_new_symbols(vm);
-    size_t after = young_bytes_after(20000);
+    size_t after = young_bytes_after(8000);
     assert_int_equal(vm_new_symbols(vm), 0);
     /* A page of objects, 49 kB, more or less says nothing. */
     if (after > before + 60000)
