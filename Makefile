@@ -83,6 +83,7 @@ DAEMON := \
 	daemon/loop \
 	daemon/main \
 	daemon/memory_report \
+	daemon/metrics_text \
 	daemon/mold_environment \
 	daemon/notify \
 	daemon/obituary \
@@ -111,6 +112,10 @@ DAEMON := \
 	daemon/state_save \
 	daemon/state_text \
 	daemon/status \
+	daemon/status_metrics \
+	daemon/status_request \
+	daemon/status_server \
+	daemon/status_server_command \
 	daemon/succession \
 	daemon/supervisor \
 	daemon/surge \
@@ -372,6 +377,7 @@ $(eval $(call unit_test,log,$(CORE)))
 $(eval $(call unit_test,loop,daemon/loop $(CORE)))
 $(eval $(call unit_test,mapping,base/mapping))
 $(eval $(call unit_test,memory_meter,base/mapping base/memory_meter $(CORE)))
+$(eval $(call unit_test,metrics_text,daemon/metrics_text $(CORE)))
 $(eval $(call unit_test,mold_environment,daemon/mold_environment $(CORE)))
 $(eval $(call unit_test,notify,daemon/loop daemon/notify $(CORE)))
 $(eval $(call unit_test,overdue,daemon/overdue))
@@ -404,6 +410,7 @@ $(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,surge,daemon/surge))
 $(eval $(call unit_test,shared_library,daemon/shared_library $(CORE)))
 $(eval $(call unit_test,state_text,daemon/state_text $(CORE)))
+$(eval $(call unit_test,status_request,daemon/status_request base/fcgi_record $(CORE)))
 $(eval $(call unit_test,strbuf,$(CORE)))
 $(eval $(call unit_test,syslog,daemon/logs $(CORE)))
 $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))

@@ -21,6 +21,7 @@ static enum fallback_step take_record(struct fallback_request *request, size_t h
 
     request->have = 0;
     request->skip = (size_t)header.content_length + header.padding_length;
+    request->keep = 0;
     request->type = header.type;
     if (header.version != 1)
         return FALLBACK_MALFORMED;
@@ -34,6 +35,8 @@ static enum fallback_step take_record(struct fallback_request *request, size_t h
         return FALLBACK_MALFORMED;
     if (header.request_id != request->request_id)
         return FALLBACK_MORE;
+    if (header.type == FCGI_RECORD_PARAMS && !request->answered)
+        request->keep = header.content_length;
     if (header.type == FCGI_RECORD_ABORT_REQUEST)
         return FALLBACK_OVER;
     if (header.content_length > 0)
@@ -45,6 +48,14 @@ static enum fallback_step take_record(struct fallback_request *request, size_t h
     return header.type == FCGI_RECORD_STDIN && request->answered ? FALLBACK_OVER : FALLBACK_MORE;
 }
 
+static void keep(struct fallback_request *request, const uint8_t *bytes, size_t count)
+{
+    count = at_most(request->keep, count);
+    request->keep -= count;
+    if (request->params && count > 0)
+        strbuf_append(request->params, bytes, count);
+}
+
 enum fallback_step fallback_request_feed(struct fallback_request *request, const uint8_t *bytes, size_t length,
                                          size_t head_max, size_t *used)
 {
@@ -53,6 +64,7 @@ enum fallback_step fallback_request_feed(struct fallback_request *request, const
     for (*used = 0; *used < length && step == FALLBACK_MORE;) {
         size_t count = at_most(request->skip, length - *used);
         request->skip -= count;
+        keep(request, bytes + *used, count);
         *used += count;
         count = at_most(sizeof request->header - request->have, length - *used);
         memcpy(request->header + request->have, bytes + *used, count);

@@ -1,6 +1,6 @@
 /*
  * Follows the records of one connection as far as it takes to answer a request that nobody serves: where its head is
- * whole, and where its body ends. Keeps nothing of what they carry. Pure.
+ * whole, and where its body ends. Keeps of what they carry its parameters only, and those when asked to. Pure.
  */
 #ifndef COWHERD_FALLBACK_REQUEST_H
 #define COWHERD_FALLBACK_REQUEST_H
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "fcgi_record.h"
+#include "strbuf.h"
 
 enum fallback_step {
     FALLBACK_MORE,       /* all bytes are used up */
@@ -22,11 +23,13 @@ enum fallback_step {
 struct fallback_request {
     uint16_t request_id; /* 0: none has begun */
     bool answered;
-    uint8_t type; /* of the record in hand */
+    uint8_t type;          /* of the record in hand */
+    struct strbuf *params; /* the caller's: the content of its PARAMS is put there; NULL: nowhere */
     /* the module's own */
     uint8_t header[FCGI_RECORD_HEADER_SIZE];
     size_t have; /* bytes of it */
-    size_t skip; /* bytes of content that are still to come */
+    size_t skip; /* bytes of content and padding that are still to come */
+    size_t keep; /* the first of them that belong to the parameters */
     size_t head; /* bytes of records before the answer */
 };
 

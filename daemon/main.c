@@ -13,6 +13,7 @@
 #include "heap_command.h"
 #include "load_config.h"
 #include "request_command.h"
+#include "status_server_command.h"
 #include "strbuf.h"
 #include "supervisor.h"
 #include "trace_command.h"
@@ -269,6 +270,8 @@ int main(int argc, char **argv)
         return request_command(argc - 1, argv + 1);
     if (strcmp(name, "fallback") == 0)
         return fallback_command(argc - 1, argv + 1);
+    if (strcmp(name, "status-server") == 0)
+        return status_server_command(argc - 1, argv + 1);
     /* For the supervisor, which tries another version by it. */
     if (strcmp(name, "check-upgrade") == 0 && argc == 3)
         return upgrade_check(argv[2]);

@@ -206,6 +206,16 @@ pid_t spawn_mold(const struct spawn_mold *options)
     return pid;
 }
 
+pid_t spawn_status_server(int listener, int channel, int output)
+{
+    char listener_number[16], channel_number[16];
+    snprintf(listener_number, sizeof listener_number, "%d", listener);
+    snprintf(channel_number, sizeof channel_number, "%d", channel);
+    char *arguments[] = { "cowherd: status", "status-server", "--listen-fd", listener_number,
+                          "--channel-fd",    channel_number,  NULL };
+    return spawn_program("/proc/self/exe", (char *[]){ NULL }, arguments, (int[]){ listener, channel }, 2, output);
+}
+
 int spawn_mold_check(const struct config_pool *pool, const char *library, int config)
 {
     char number[16];

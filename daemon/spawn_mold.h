@@ -39,6 +39,12 @@ pid_t spawn_mold(const struct spawn_mold *options);
 pid_t spawn_fallback(const struct spawn_mold *options);
 
 /*
+ * Execs this very program as `cowherd status-server` with these descriptors in the same way, but with an empty
+ * environment. Its pid, or -1 with errno.
+ */
+pid_t spawn_status_server(int listener, int channel, int output);
+
+/*
  * Runs `cowherd-mold --check` on the pool's canonical configuration (a memfd, `config`) with this process's standard
  * output and error, and waits. Its exit status, or -1 with errno.
  */

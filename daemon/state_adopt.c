@@ -256,6 +256,11 @@ static void adopt_client(struct adoption *adoption)
         control_adopt_client(adoption->supervisor->control, adoption->reader);
 }
 
+static void adopt_status_server(struct adoption *adoption)
+{
+    status_server_adopt(&adoption->supervisor->status_server, adoption->supervisor, adoption->reader);
+}
+
 static void adopt_orphan(struct adoption *adoption)
 {
     const struct state_reader *reader = adoption->reader;
@@ -268,15 +273,11 @@ static const struct {
     const char *kind;
     void (*adopt)(struct adoption *adoption);
 } takers[] = {
-    { "supervisor", adopt_supervisor },
-    { "control", adopt_control },
-    { "client", adopt_client },
-    { "orphan", adopt_orphan },
-    { "inherited", adopt_inherited },
-    { "listener", adopt_listener },
-    { "pool", adopt_pool },
-    { "generation", adopt_generation },
-    { "worker", adopt_worker },
+    { "supervisor", adopt_supervisor }, { "control", adopt_control },
+    { "client", adopt_client },         { "status_server", adopt_status_server },
+    { "orphan", adopt_orphan },         { "inherited", adopt_inherited },
+    { "listener", adopt_listener },     { "pool", adopt_pool },
+    { "generation", adopt_generation }, { "worker", adopt_worker },
 };
 
 static void adopt_record(struct adoption *adoption)

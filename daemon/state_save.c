@@ -141,6 +141,7 @@ void state_save(const struct supervisor *supervisor, struct state_writer *writer
     state_put_descriptor(writer, "error_log", logs_error_descriptor());
     state_put_descriptor(writer, "access_log", logs_access_descriptor());
     control_save(supervisor->control, writer);
+    status_server_save(&supervisor->status_server, writer);
     save_orphans(writer);
     save_inherited(&supervisor->listeners.inherited, writer);
     for (const struct listener *listener = supervisor->listeners.first; listener; listener = listener->next) {

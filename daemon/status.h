@@ -13,6 +13,8 @@ struct pool;
 struct supervisor;
 struct worker;
 
+enum status_format { STATUS_TEXT, STATUS_JSON, STATUS_METRICS, STATUS_FORMATS };
+
 void status_json(struct supervisor *supervisor, struct strbuf *out);
 void status_table(struct supervisor *supervisor, struct strbuf *out);
 

@@ -133,6 +133,7 @@ static void adopt_config(struct supervisor *supervisor, struct config *config)
         log_warnx("control and pid_file change with a restart only; the old ones stay in use");
     config_release(supervisor->config);
     supervisor->config = config;
+    status_server_configured(&supervisor->status_server);
     if (logs_open(&config->log, &error) < 0)
         log_warnx("%s; the old log files stay in use", error.data);
     strbuf_free(&error);
@@ -213,6 +214,8 @@ void supervisor_reopen_logs(struct supervisor *supervisor)
 
 bool supervisor_knows_process(const struct supervisor *supervisor, pid_t pid)
 {
+    if (supervisor->status_server.pid == pid)
+        return true;
     for (size_t i = 0; i < supervisor->pool_count; i++) {
         if (supervisor->pools[i]->fallback.pid == pid)
             return true;
@@ -245,7 +248,8 @@ static void reap_children(struct supervisor *supervisor)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (upgrade_reaped(supervisor, pid, status) || pools_reaped(supervisor, pid, status))
+        if (upgrade_reaped(supervisor, pid, status) || status_server_reaped(&supervisor->status_server, pid, status) ||
+            pools_reaped(supervisor, pid, status))
             continue;
         for (size_t i = 0; i < supervisor->pool_count; i++)
             for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
@@ -346,6 +350,7 @@ static void tick(void *data)
         workers_recycle(pool->serving);
     }
     announce_look(&supervisor->announce, supervisor);
+    status_server_look(&supervisor->status_server);
     oom_watch_look(&supervisor->oom_watch, clock_monotonic_ns());
     loop_timer_set(supervisor->loop, &supervisor->tick, clock_monotonic_ns() + CLOCK_NS_PER_S);
 }
@@ -411,6 +416,7 @@ static void prepare(struct supervisor *supervisor)
     open_signals(supervisor);
     announce_open(&supervisor->announce, supervisor->loop);
     upgrade_init(supervisor);
+    status_server_init(&supervisor->status_server, supervisor);
     supervisor->changed = (struct loop_timer){ .expired = pools_changed, .data = supervisor };
     supervisor->tick = (struct loop_timer){ .expired = tick, .data = supervisor };
 }
@@ -429,6 +435,7 @@ static void end(struct supervisor *supervisor)
     announce_close(&supervisor->announce);
     oom_watch_stop(&supervisor->oom_watch);
     ticket_list_settle(&supervisor->stop_tickets, true, "stopped");
+    status_server_close(&supervisor->status_server);
     if (supervisor->control)
         control_close(supervisor->control);
     loop_remove(supervisor->loop, &supervisor->signals);

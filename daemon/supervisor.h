@@ -14,6 +14,7 @@
 #include "oom_watch.h"
 #include "pool.h"
 #include "sampler.h"
+#include "status_server.h"
 #include "ticket.h"
 #include "upgrade.h"
 
@@ -38,6 +39,7 @@ struct supervisor {
     struct sampler sampler;
     struct announce announce;
     struct oom_watch oom_watch;
+    struct status_server status_server;
     struct ticket_list stop_tickets;
     struct upgrade upgrade;
     int64_t started_ns;

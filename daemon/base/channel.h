@@ -62,6 +62,9 @@ struct message {
         struct {
             int64_t at_ns; /* CLOCK_MONOTONIC */
         } next_try;
+        struct {
+            uint32_t format; /* enum status_format */
+        } status;
         char text[CHANNEL_TEXT_SIZE]; /* NUL-terminated */
         uint8_t none;
     };

@@ -108,8 +108,15 @@ static void says_what_is_not_yet_effective(void **state)
     assert_null(config); /* hooks belong to an app */
     assert_int_equal(report.errors.count, 1);
     assert_string_equal(report.errors.items[0], "test.yml:10:5: pools.web: unknown key \"hooks\"");
+    assert_int_equal(report.warnings.count, 0);
+    config_report_free(&report);
+    config = parse("pools:\n  web:\n    listen: a.sock\n"
+                   "    apps: [{root: /srv/www, rack: config.ru, store: {size: 1MiB}}]\n",
+                   &report);
+    assert_non_null(config);
     assert_int_equal(report.warnings.count, 1);
-    assert_string_equal(report.warnings.items[0], "test.yml:11:18: status.listen: not yet effective");
+    assert_string_equal(report.warnings.items[0], "test.yml:4:53: pools.web.apps[0].store: not yet effective");
+    config_release(config);
     config_report_free(&report);
 }
 

@@ -128,6 +128,26 @@ static void test_a_long_body(void **state)
     expect(&bytes, "AO", 1);
 }
 
+/* Its own, without padding, other requests' and what comes after the answer. */
+static void test_keeps_the_parameters_when_asked_to(void **state)
+{
+    (void)state;
+    struct strbuf bytes = { 0 };
+    add_head(&bytes, 3);
+    fcgi_record_append(&bytes, FCGI_RECORD_PARAMS, 3, "more", 4);
+    for (size_t piece = 1; piece < 60; piece++) {
+        struct strbuf params = { 0 };
+        struct fallback_request request = { .params = &params };
+        for (size_t at = 0, used; at < bytes.length; at += used) {
+            size_t length = bytes.length - at < piece ? bytes.length - at : piece;
+            fallback_request_feed(&request, (const uint8_t *)bytes.data + at, length, HEAD_MAX, &used);
+        }
+        assert_string_equal(params.data, "abcdefghijklmnopqrstuvwxyz");
+        strbuf_free(&params);
+    }
+    strbuf_free(&bytes);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -135,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_management_and_strangers),
         cmocka_unit_test(test_what_is_no_request),
         cmocka_unit_test(test_a_long_body),
+        cmocka_unit_test(test_keeps_the_parameters_when_asked_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
