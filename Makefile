@@ -27,6 +27,7 @@ BASE := \
 	daemon/base/channel \
 	daemon/base/clock \
 	daemon/base/emergency_answer \
+	daemon/base/escrow \
 	daemon/base/fcgi_record \
 	daemon/base/heap_map \
 	daemon/base/json \
@@ -142,6 +143,7 @@ WORKER := \
 	worker/collector \
 	worker/connection \
 	worker/crash \
+	worker/deposit \
 	worker/descriptors \
 	worker/dispatch \
 	worker/fcgi \
@@ -331,7 +333,7 @@ RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worke
 	worker/interrupt worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
-LOOP := worker/access_log worker/answer worker/connection worker/dispatch worker/fcgi worker/gate \
+LOOP := worker/access_log worker/answer worker/connection worker/deposit worker/dispatch worker/fcgi worker/gate \
 	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/request_hash worker/server \
 	worker/interrupt worker/time_out worker/title worker/vhost
 
@@ -360,6 +362,7 @@ $(eval $(call unit_test,config,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,emergency_answer,base/emergency_answer base/fcgi_record $(CORE)))
 $(eval $(call unit_test,env_dir,daemon/env_dir config/names config/values $(CORE)))
+$(eval $(call unit_test,escrow,base/escrow))
 $(eval $(call unit_test,fallback_policy,daemon/fallback_policy))
 $(eval $(call unit_test,fallback_request,daemon/fallback_request base/fcgi_record $(CORE)))
 $(eval $(call unit_test,fcgi,$(FCGI),fcgi))

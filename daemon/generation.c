@@ -311,6 +311,7 @@ static void make_workers(struct generation *generation)
         generation->workers[i].slot = &generation->board->slot[i];
         generation->workers[i].channel.fd = -1;
         generation->workers[i].map_fd = -1;
+        generation->workers[i].escrow = -1;
     }
 }
 

@@ -36,6 +36,8 @@ struct worker {
     bool in_use;
     pid_t pid;                  /* 0 until the mold has told it */
     struct loop_source channel; /* fd -1 when closed */
+    int escrow;                 /* -1: none */
+    bool rescued;               /* its connections have been had from itself, those in the escrow, too */
     struct output output;
     struct loop_timer deadline; /* of its start, or of its draining */
     int64_t started_ns;         /* when it was ordered */
@@ -48,6 +50,8 @@ struct worker {
     int map_fd;                   /* the file that it writes; -1: none */
     uint64_t private_at_first;    /* memory.private_bytes when it was measured first */
     struct overdue_watch overdue; /* its request in hand */
+    int64_t stopped_ns; /* when it was first sent SIGSTOP because of the request `stopped_in`; 0: it was not */
+    uint64_t stopped_in;
     bool answered_late;           /* that was answered in its stead */
     bool killed_for_memory;       /* by the kernel */
     struct recycle_limits limits; /* its own, drawn when it was ordered */

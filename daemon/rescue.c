@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "escrow.h"
 #include "log.h"
 #include "pool.h"
 #include "unbegun.h"
@@ -61,11 +62,15 @@ static void take_back(struct rescued *rescued, int channel)
     }
 }
 
-/* Every descriptor is copied, and looked at here: a copy has the address and the mark of what it is a copy of. */
-static void take_all(struct rescued *rescued, int process, DIR *descriptors, const int *listeners, size_t count,
+/*
+ * Every descriptor is copied, and looked at here: a copy has the address and the mark of what it is a copy of. false:
+ * none could be copied.
+ */
+static bool take_all(struct rescued *rescued, int process, DIR *descriptors, const int *listeners, size_t count,
                      int in_hand)
 {
     const struct dirent *entry;
+    bool permitted = false;
 
     while ((entry = readdir(descriptors)) != NULL) {
         if (entry->d_name[0] == '.')
@@ -74,6 +79,7 @@ static void take_all(struct rescued *rescued, int process, DIR *descriptors, con
         int copy = number == in_hand ? -1 : (int)syscall(SYS_pidfd_getfd, process, number, 0);
         if (copy == -1)
             continue;
+        permitted = true;
         if (unbegun_connection(copy, listeners, count)) {
             add(rescued, copy);
             continue;
@@ -82,27 +88,54 @@ static void take_all(struct rescued *rescued, int process, DIR *descriptors, con
             take_back(rescued, copy);
         close(copy);
     }
+    return permitted;
 }
 
-void rescue_add(struct pool *pool, int fd)
+void rescue_add(struct worker *worker, int fd)
 {
-    add(&pool->rescued, fd);
+    worker->rescued = true;
+    add(&worker->generation->pool->rescued, fd);
 }
 
-void rescue_take(const struct worker *worker)
+/* Where connections come from; free(3). */
+static int *list_listeners(const struct generation *generation)
 {
-    const struct generation *generation = worker->generation;
     int *listeners = xcalloc(generation->listener_count, sizeof *listeners);
-    int process = (int)syscall(SYS_pidfd_open, worker->pid, 0);
-    char path[40];
 
     for (size_t i = 0; i < generation->listener_count; i++)
         listeners[i] = generation->listeners[i]->fd;
+    return listeners;
+}
+
+void rescue_withdraw(struct worker *worker)
+{
+    const struct generation *generation = worker->generation;
+    int *listeners = list_listeners(generation);
+    int fd;
+
+    while (worker->escrow != -1 && !worker->rescued && (fd = escrow_withdraw(worker->escrow)) != -1)
+        if (unbegun_connection(fd, listeners, generation->listener_count))
+            add(&generation->pool->rescued, fd);
+        else
+            close(fd);
+    if (worker->escrow != -1)
+        close(worker->escrow);
+    worker->escrow = -1;
+    free(listeners);
+}
+
+void rescue_take(struct worker *worker)
+{
+    const struct generation *generation = worker->generation;
+    int *listeners = list_listeners(generation);
+    int process = (int)syscall(SYS_pidfd_open, worker->pid, 0);
+    char path[40];
+
     snprintf(path, sizeof path, "/proc/%ld/fd", (long)worker->pid);
     DIR *descriptors = process != -1 ? opendir(path) : NULL;
     if (descriptors != NULL) {
-        take_all(&generation->pool->rescued, process, descriptors, listeners, generation->listener_count,
-                 atomic_load(&worker->slot->request_fd));
+        worker->rescued = take_all(&generation->pool->rescued, process, descriptors, listeners,
+                                   generation->listener_count, atomic_load(&worker->slot->request_fd));
         closedir(descriptors);
     }
     if (process != -1)
@@ -127,11 +160,13 @@ static bool give(struct pool *pool, int fd, bool to_idle)
         uint32_t at = pool->rescued.next++ % generation->worker_slots;
         const struct worker *worker = &generation->workers[at];
         if (!worker->in_use || worker->state != CHILD_SERVING || worker->trace != NULL || worker->channel.fd == -1 ||
-            worker->replaced != RECYCLE_NONE || !has_room(worker->slot) ||
+            worker->replaced != RECYCLE_NONE || worker->rescued || !has_room(worker->slot) ||
             (to_idle && atomic_load(&worker->slot->state) != SLOT_IDLE))
             continue;
-        if (channel_send(worker->channel.fd, &message, &fd, 1) == 0)
+        if (channel_send(worker->channel.fd, &message, &fd, 1) == 0) {
+            escrow_deposit(worker->escrow, fd); /* it may be killed before it comes to that */
             return true;
+        }
     }
     return false;
 }

@@ -1,5 +1,5 @@
 /*
- * The connections of a worker that has to be killed, or crashes: those at the beginning of a request go to other
+ * The connections of a worker that has to be killed, crashes, or is killed by somebody else: those at the beginning of a request go to other
  * workers, and their clients never know.
  */
 #ifndef COWHERD_RESCUE_H
@@ -21,10 +21,13 @@ struct rescued {
  * Takes copies of them from a worker that stands still. That takes the right to trace it (pidfd_getfd(2)): without,
  * none is had.
  */
-void rescue_take(const struct worker *worker);
+void rescue_take(struct worker *worker);
 
 /* One that a worker has handed over by itself, when it crashed; now the pool's. */
-void rescue_add(struct pool *pool, int fd);
+void rescue_add(struct worker *worker, int fd);
+
+/* The worker is no more: what is in its escrow is had from there, unless it was had from the worker. */
+void rescue_withdraw(struct worker *worker);
 
 /* Gives them to workers that serve; the rest wait for the next call, when one is ready. */
 void rescue_deliver(struct pool *pool);

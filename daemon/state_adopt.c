@@ -239,6 +239,7 @@ static void adopt_worker(struct adoption *adoption)
     snprintf(worker->replaced_because, sizeof worker->replaced_because, "%s", told ? told : because ? because : "");
     worker->told_to_go = told ? worker->replaced_because : NULL;
     int channel = state_descriptor(reader, "channel");
+    worker->escrow = state_descriptor(reader, "escrow");
     if (!workers_adopt(worker, channel, state_descriptor(reader, "output")))
         state_error(reader, "a worker can't be watched");
     get_output(adoption, &worker->output);

@@ -56,6 +56,7 @@ static void save_worker(const struct worker *worker, struct state_writer *writer
     state_put_string(writer, "told_to_go", worker->told_to_go);
     state_put_string(writer, "replaced_because", worker->replaced_because);
     state_put_descriptor(writer, "channel", worker->channel.fd);
+    state_put_descriptor(writer, "escrow", worker->escrow);
     put_output(writer, &worker->output);
     put_timer(writer, "deadline", &worker->deadline);
 }

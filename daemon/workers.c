@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "crash_loop.h"
+#include "escrow.h"
 #include "inquiry.h"
 #include "log.h"
 #include "obituary.h"
@@ -26,7 +27,7 @@
 
 /* A worker that dies sooner than this after it was forked has died young. */
 #define YOUNG_NS CLOCK_NS_PER_S
-/* Orders that the mold has not answered: more would fill its channel, and each holds two descriptors in flight. */
+/* Orders that the mold has not answered: more would fill its channel, and each holds descriptors in flight. */
 #define ORDERS_MAX 32
 
 static void describe_worker(void *data, const char *app, char *source, size_t size)
@@ -89,6 +90,7 @@ static void bury(struct worker *worker, int status)
     if (warm_up_worker_gone(generation, worker))
         action = CHILD_DO_REPLACE;
 
+    rescue_withdraw(worker);
     inquiry_worker_gone(worker);
     output_close(&worker->output);
     close_channel(worker);
@@ -246,7 +248,7 @@ static void read_channel(struct worker *worker)
     while (worker->channel.fd >= 0) {
         int got = channel_receive(worker->channel.fd, &message, descriptors);
         if (got > 0 && message.type == MESSAGE_CONNECTION) {
-            rescue_add(worker->generation->pool, descriptors[0]); /* delivered when it is buried */
+            rescue_add(worker, descriptors[0]); /* delivered when it is buried */
         } else if (got > 0) {
             worker_message(worker, &message);
         } else if (got < 0 && errno == EBADMSG) {
@@ -283,9 +285,29 @@ struct purpose {
     bool warming;
 };
 
+/* What a worker is born with; the first of a pair is the supervisor's. */
+struct ends {
+    int channel[2], output[2], escrow;
+};
+
+static bool open_ends(struct ends *ends)
+{
+    if (channel_pair(ends->channel) < 0)
+        return false;
+    ends->escrow = escrow_new();
+    if (ends->escrow >= 0 && pipe2(ends->output, O_CLOEXEC) == 0)
+        return true;
+    int error = errno;
+    if (ends->escrow >= 0)
+        close(ends->escrow);
+    close(ends->channel[0]);
+    close(ends->channel[1]);
+    errno = error;
+    return false;
+}
+
 /* The two orders that a worker comes from. */
-static int send_order(const struct worker *worker, int channel, int worker_end, int output,
-                      const struct purpose *purpose)
+static int send_order(const struct worker *worker, const struct ends *ends, const struct purpose *purpose)
 {
     int report = purpose->report;
     struct message trace = { .type = MESSAGE_TRACE_WRITES };
@@ -293,22 +315,18 @@ static int send_order(const struct worker *worker, int channel, int worker_end, 
         .type = MESSAGE_FORK,
         .fork = { .slot = worker->index, .traced = report >= 0, .warming = purpose->warming },
     };
-    if (report >= 0 && channel_send(channel, &trace, &report, 1) < 0)
+    if (report >= 0 && channel_send(ends->channel[0], &trace, &report, 1) < 0)
         return -1;
-    return channel_send(worker->generation->mold.channel.fd, &order, (int[]){ worker_end, output }, 2);
+    return channel_send(worker->generation->mold.channel.fd, &order,
+                        (int[]){ ends->channel[1], ends->output[1], ends->escrow }, 3);
 }
 
 static struct worker *order(struct generation *generation, struct recycle_limits limits, struct purpose purpose)
 {
     struct worker *worker = free_worker(generation);
-    int channel[2], pipe_ends[2];
-    if (!worker || channel_pair(channel) < 0)
+    struct ends ends;
+    if (!worker || !open_ends(&ends))
         return NULL;
-    if (pipe2(pipe_ends, O_CLOEXEC) < 0) {
-        close(channel[0]);
-        close(channel[1]);
-        return NULL;
-    }
     worker->limits = limits;
     /* Before the order: from then on the slot is the worker's to write. */
     atomic_store(&worker->slot->state, SLOT_STARTING);
@@ -317,21 +335,24 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     atomic_store(&worker->slot->number, worker->index);
     atomic_store(&worker->slot->request_limit, purpose.warming ? 0 : worker->limits.requests);
     worker->started_ns = clock_monotonic_ns();
-    int sent = send_order(worker, channel[0], channel[1], pipe_ends[1], &purpose);
+    int sent = send_order(worker, &ends, &purpose);
     int error = errno;
-    close(channel[1]);
-    close(pipe_ends[1]);
-    worker->channel = (struct loop_source){ .fd = channel[0], .ready = worker_channel_ready, .data = worker };
+    close(ends.channel[1]);
+    close(ends.output[1]);
+    worker->channel = (struct loop_source){ .fd = ends.channel[0], .ready = worker_channel_ready, .data = worker };
     if (sent < 0 || loop_add(generation_loop(generation), &worker->channel, EPOLLIN) < 0) {
         error = sent < 0 ? error : errno;
-        close(channel[0]);
-        close(pipe_ends[0]);
+        close(ends.channel[0]);
+        close(ends.output[0]);
+        close(ends.escrow);
         worker->channel.fd = -1;
         scoreboard_clear(worker->slot);
         errno = error;
         return NULL;
     }
     worker->in_use = true;
+    worker->escrow = ends.escrow;
+    worker->rescued = false;
     worker->state = CHILD_STARTING;
     worker->pid = 0;
     worker->told_to_go = NULL;
@@ -342,9 +363,10 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     worker->replaced = RECYCLE_NONE;
     worker->ready_after_ns = 0;
     worker->overdue = (struct overdue_watch){ 0 };
+    worker->stopped_ns = 0;
     worker->answered_late = false;
     worker->killed_for_memory = false;
-    if (output_open(&worker->output, generation_loop(generation), pipe_ends[0], describe_worker, worker) < 0)
+    if (output_open(&worker->output, generation_loop(generation), ends.output[0], describe_worker, worker) < 0)
         log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
     worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
     loop_timer_set(generation_loop(generation), &worker->deadline,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -31,6 +32,31 @@ static void mark(struct connection *connection, bool begun)
     connection->begun = begun;
 }
 
+static void set_exposed(struct connection_table *table, struct connection *connection, bool exposed)
+{
+    if (connection->exposed == exposed)
+        return;
+    connection->exposed = exposed;
+    table->exposed += exposed ? 1 : -1;
+}
+
+/* Whoever finds the copy of a deposited one must know, whatever happens to this process next. */
+void connection_begin(struct connection_table *table, struct connection *connection)
+{
+    set_exposed(table, connection, false);
+    if (connection->deposited)
+        mark(connection, true);
+}
+
+void connection_unbegin(struct connection_table *table, struct connection *connection)
+{
+    if (connection->saved_length > 0)
+        return;
+    if (connection->deposited)
+        mark(connection, false);
+    set_exposed(table, connection, connection->wait == WAIT_HEAD && !connection->deposited);
+}
+
 void connection_take(struct connection_table *table, struct connection *connection)
 {
     if (connection->wait == WAIT_NOTHING)
@@ -44,14 +70,27 @@ void connection_take(struct connection_table *table, struct connection *connecti
     else
         table->waiting[connection->wait].last = connection->previous;
     table->waiting[connection->wait].count--;
+    set_exposed(table, connection, false);
     connection->previous = connection->next = NULL;
     connection->wait = WAIT_NOTHING;
+}
+
+/* The copy would keep it open, and watched. */
+static void end_deposited(struct connection_table *table, struct connection *connection)
+{
+    mark(connection, true);
+    if (connection->registered)
+        epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+    shutdown(connection->fd, SHUT_RDWR);
+    table->decided++;
 }
 
 void connection_close(struct connection_table *table, struct connection *connection)
 {
     connection_take(table, connection);
     connection_save(table, connection, NULL, 0);
+    if (connection->deposited)
+        end_deposited(table, connection);
     close(connection->fd);
     connection->fd = -1;
     connection->next = table->closed;
@@ -83,11 +122,11 @@ bool connection_await(struct connection_table *table, struct connection *connect
         }
         connection->registered = true;
     }
+    if (wait == WAIT_IDLE || wait == WAIT_LINGER)
+        mark(connection, wait == WAIT_LINGER);
     if (connection->wait == wait)
         return true;
     connection_take(table, connection);
-    if (wait == WAIT_IDLE || wait == WAIT_LINGER)
-        mark(connection, wait == WAIT_LINGER);
     connection->wait = wait;
     connection->deadline_ns = timeout_ns > 0 ? now_ns + timeout_ns : 0;
     connection->previous = table->waiting[wait].last;
@@ -97,6 +136,7 @@ bool connection_await(struct connection_table *table, struct connection *connect
         table->waiting[wait].first = connection;
     table->waiting[wait].last = connection;
     table->waiting[wait].count++;
+    set_exposed(table, connection, wait == WAIT_HEAD && connection->saved_length == 0 && !connection->deposited);
     return true;
 }
 

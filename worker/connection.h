@@ -28,6 +28,8 @@ struct connection {
     int fd; /* -1: closed, see connection_release */
     enum connection_wait wait;
     bool registered;     /* with epoll */
+    bool exposed;        /* nothing has come, and no copy of it would outlive this worker (deposit.h) */
+    bool deposited;      /* a copy is in the escrow */
     bool begun;          /* something of a request has been received, or is being thrown away (unbegun.h) */
     int64_t deadline_ns; /* 0: none */
     int64_t received_ns; /* first byte of the present head; 0: nothing has come */
@@ -48,6 +50,10 @@ struct connection_table {
         unsigned count;
     } waiting[WAIT_KINDS];
     struct connection *closed; /* through `next` */
+    int escrow;                /* -1: none */
+    unsigned exposed;          /* connections */
+    unsigned deposits; /* copies in the escrow, and those of them that are of no use any more; as far as known: */
+    unsigned decided;  /* the supervisor puts some in, too */
 };
 
 /* Takes `fd` over. The connection waits for nothing yet. */
@@ -69,6 +75,10 @@ void connection_hurry(struct connection_table *table, enum connection_wait wait,
 
 /* It no longer waits: its next waiting starts a new deadline. */
 void connection_take(struct connection_table *table, struct connection *connection);
+
+/* To be called before anything is received, and after it when there was nothing. */
+void connection_begin(struct connection_table *table, struct connection *connection);
+void connection_unbegin(struct connection_table *table, struct connection *connection);
 
 /* Replaces what is saved by a copy of `bytes`; length 0 drops it. */
 void connection_save(struct connection_table *table, struct connection *connection, const uint8_t *bytes,

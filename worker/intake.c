@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "deposit.h"
 #include "fcgi.h"
 #include "log.h"
 #include "time_out.h"
@@ -177,6 +178,9 @@ static void receive(struct intake *intake, struct connection *connection)
     if (have > 0)
         memcpy(intake->scratch, connection->saved, have);
 
+    connection_begin(&intake->connections, connection);
+    if (intake->connections.exposed > 0)
+        deposit_exposed(&intake->connections); /* if the worker is killed from here on, this one is lost, and no other */
     ssize_t count = recv(connection->fd, intake->scratch + have, intake->scratch_size - have, 0);
     if (count > 0) {
         if (connection->received_ns == 0)
@@ -186,8 +190,10 @@ static void receive(struct intake *intake, struct connection *connection)
     } else if (count == 0 || (errno != EAGAIN && errno != EINTR) ||
                (intake->draining && connection->wait == WAIT_IDLE)) {
         connection_close(&intake->connections, connection);
-    } else if (connection->wait == WAIT_NOTHING) {
-        connection_await(&intake->connections, connection, WAIT_HEAD, intake->now_ns);
+    } else {
+        connection_unbegin(&intake->connections, connection);
+        if (connection->wait == WAIT_NOTHING)
+            connection_await(&intake->connections, connection, WAIT_HEAD, intake->now_ns);
     }
 }
 
@@ -239,6 +245,24 @@ bool intake_accept(struct intake *intake, int fd)
     return connection->fd == -1;
 }
 
+void intake_take_over(struct intake *intake, int fd)
+{
+    struct connection *connection = connection_open(&intake->connections, fd);
+
+    deposit_given(&intake->connections, connection);
+    intake_receive(intake, connection);
+}
+
+void intake_rest(struct intake *intake)
+{
+    struct connection_table *connections = &intake->connections;
+
+    if (connections->exposed > 0)
+        deposit_exposed(connections);
+    if (connections->decided > 0)
+        deposit_sweep(connections);
+}
+
 void intake_drain(struct intake *intake)
 {
     struct connection *idle;
@@ -259,7 +283,7 @@ static unsigned connection_limit(void)
                                                    : (unsigned)limit.rlim_cur / 2;
 }
 
-void intake_open(struct intake *intake, int epoll_fd, int channel, const struct config_pool *pool,
+void intake_open(struct intake *intake, int epoll_fd, int channel, int escrow, const struct config_pool *pool,
                  const struct app_set *apps, struct slot *slot)
 {
     *intake = (struct intake){
@@ -277,6 +301,7 @@ void intake_open(struct intake *intake, int epoll_fd, int channel, const struct 
             },
             .limit = connection_limit(),
             .published = &slot->connections,
+            .escrow = escrow,
         },
     };
     intake->scratch = xmalloc(intake->scratch_size);

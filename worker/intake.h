@@ -25,8 +25,11 @@ struct intake {
     size_t scratch_size;
 };
 
-/* `epoll_fd` stays the caller's, and `channel`, on which the supervisor is told how the quota stands. */
-void intake_open(struct intake *intake, int epoll_fd, int channel, const struct config_pool *pool,
+/*
+ * `epoll_fd` stays the caller's, and `channel`, on which the supervisor is told how the quota stands, and `escrow`,
+ * which may be -1.
+ */
+void intake_open(struct intake *intake, int epoll_fd, int channel, int escrow, const struct config_pool *pool,
                  const struct app_set *apps, struct slot *slot);
 /* Closes every connection. */
 void intake_close(struct intake *intake);
@@ -36,6 +39,12 @@ void intake_close(struct intake *intake);
  * true: it is closed again.
  */
 bool intake_accept(struct intake *intake, int fd);
+
+/* The same for one from the supervisor, which puts a copy into the escrow by itself. */
+void intake_take_over(struct intake *intake, int fd);
+
+/* To be called before the worker sleeps. */
+void intake_rest(struct intake *intake);
 
 /* There is something to be received, or the peer has left. Serves what is complete. */
 void intake_receive(struct intake *intake, struct connection *connection);

@@ -214,7 +214,7 @@ static enum config_listen_type type_of(int listener)
 }
 
 /* In the new process: everything of the mold's that is not the worker's goes. */
-static void become_worker(struct mold *mold, const struct message *order, int channel, int output)
+static void become_worker(struct mold *mold, const struct message *order, int channel, int output, int escrow)
 {
     uint32_t slot_index = order->fork.slot;
     const struct mold_options *options = mold->options;
@@ -241,6 +241,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
         .slot = &mold->board->slot[slot_index],
         .slot_index = slot_index,
         .channel = channel,
+        .escrow = escrow,
         .listeners = listeners,
         .listener_count = options->listener_count,
         .traced = order->fork.traced != 0,
@@ -255,7 +256,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     _exit(0);
 }
 
-static void fork_on_command(struct mold *mold, const struct message *order, const int descriptors[2])
+static void fork_on_command(struct mold *mold, const struct message *order, const int descriptors[3])
 {
     uint32_t slot_index = order->fork.slot;
     struct message answer = { .type = MESSAGE_FORKED, .forked = { .slot = slot_index } };
@@ -265,7 +266,7 @@ static void fork_on_command(struct mold *mold, const struct message *order, cons
     } else {
         pid = fork_worker();
         if (pid == 0)
-            become_worker(mold, order, descriptors[0], descriptors[1]);
+            become_worker(mold, order, descriptors[0], descriptors[1], descriptors[2]);
     }
     if (pid > 0)
         answer.forked.pid = pid;
@@ -273,6 +274,7 @@ static void fork_on_command(struct mold *mold, const struct message *order, cons
         answer.forked.error = errno;
     close(descriptors[0]);
     close(descriptors[1]);
+    close(descriptors[2]);
     /* Gone supervisor: the end of file tells it, too. */
     if (channel_send(mold->options->channel, &answer, NULL, 0) < 0 && errno != EPIPE && errno != ECONNRESET)
         log_warn("the supervisor can't be told of a worker");

@@ -152,7 +152,7 @@ static void receive_message(struct server *server)
     case MESSAGE_SERVE: end_warm_up(server); break;
     case MESSAGE_MEASURE: answer_measure(server); break;
     case MESSAGE_MAP_HEAP: answer_map(server, descriptors[0]); break;
-    case MESSAGE_CONNECTION: intake_accept(&server->intake, descriptors[0]); break;
+    case MESSAGE_CONNECTION: intake_take_over(&server->intake, descriptors[0]); break;
     case MESSAGE_ACCESS_LOG: access_log_replace(descriptors[0]); break;
     default: log_warnx("an unexpected message: %s", message_name(message.type)); break;
     }
@@ -216,8 +216,10 @@ static int wait_for_events(struct server *server, struct epoll_event *events, co
     }
     if (count == 0)
         count = poll_once_more(server, events, open_mask);
-    if (count == 0)
+    if (count == 0) {
+        intake_rest(&server->intake);
         count = epoll_pwait(server->epoll_fd, events, EVENTS, wait_ms(server), open_mask);
+    }
     if (count == -1 && errno != EINTR)
         fatal("epoll_pwait");
     server->intake.now_ns = clock_monotonic_ns();
@@ -260,7 +262,8 @@ static void server_open(struct server *server, const struct server_options *opti
     };
     if (server->epoll_fd == -1)
         fatal("epoll_create1");
-    intake_open(&server->intake, server->epoll_fd, options->channel, pool, options->apps, options->slot);
+    intake_open(&server->intake, server->epoll_fd, options->channel, options->escrow, pool, options->apps,
+                options->slot);
     server->intake.quota.board = options->board;
     server->intake.dispatch.board = options->board;
     collector_open(&server->collector, pool, options->apps, options->slot);

@@ -23,6 +23,7 @@ struct server_options {
     struct slot *slot;
     uint32_t slot_index;
     int channel; /* to the supervisor */
+    int escrow;  /* escrow.h; -1: none */
     const struct server_listener *listeners;
     size_t listener_count;
     bool traced;  /* requests are for this worker rather than for the others */

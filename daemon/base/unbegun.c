@@ -52,7 +52,7 @@ bool unbegun_connection(int fd, const int *listeners, size_t count)
     union address own;
     socklen_t own_size = sizeof own;
 
-    if (!has_option(fd, SO_TYPE, SOCK_STREAM) || !has_option(fd, SO_ACCEPTCONN, 0) || fcntl(fd, F_GETSIG) != 0 ||
+    if (!has_option(fd, SO_TYPE, SOCK_STREAM) || !has_option(fd, SO_ACCEPTCONN, 0) || unbegun_is_marked(fd) ||
         getsockname(fd, &own.any, &own_size) == -1)
         return false;
     for (size_t i = 0; i < count; i++) {

@@ -20,6 +20,11 @@ static inline void unbegun_mark(int fd, bool begun)
     fcntl(fd, F_SETSIG, begun ? SIGURG : 0);
 }
 
+static inline bool unbegun_is_marked(int fd)
+{
+    return fcntl(fd, F_GETSIG) != 0;
+}
+
 /*
  * The connection whose bytes are being looked at, -1 when there is none: it has no mark yet, and may have begun. Kept
  * for a handler of signals.

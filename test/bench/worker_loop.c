@@ -90,6 +90,7 @@ static void work(const char *listen_path, int listener, struct scoreboard *board
         .slot = &board->slot[number],
         .slot_index = number,
         .channel = channel,
+        .escrow = -1,
         .listeners = &server_listener,
         .listener_count = 1,
     };

@@ -59,9 +59,12 @@ class Clients:
         self.herd, self.keep, self.port, self.host, self.pool = herd, keep, port, host, pool
         self.outcomes, self.failures, self.longest = Counter(), [], 0.0
         self.retries = 0
+        self._finished = [0] * threads  # requests, by thread
         self._lock, self._stop = threading.Lock(), threading.Event()
         seeds = [rng.randrange(1 << 60) for _ in range(threads)]
-        self._threads = [threading.Thread(target=self._run, args=(seed,), daemon=True) for seed in seeds]
+        self._threads = [
+            threading.Thread(target=self._run, args=(number, seed), daemon=True) for number, seed in enumerate(seeds)
+        ]
 
     def __enter__(self):
         for thread in self._threads:
@@ -86,7 +89,14 @@ class Clients:
         target = self.answered + count
         wait_until(lambda: self.answered >= target, what=lambda: "%d answers: %s" % (target, self.failures[-5:]))
 
-    def _run(self, seed):
+    def wait_round(self):
+        """Until whatever is on its way now has ended."""
+        target = [finished + 1 for finished in self._finished]
+        wait_until(
+            lambda: all(now >= then for now, then in zip(self._finished, target)), what=lambda: self.failures[-5:]
+        )
+
+    def _run(self, number, seed):
         rng = random.Random(seed)
         client = self.herd.client(self.pool)
         while not self._stop.is_set():
@@ -95,6 +105,7 @@ class Clients:
             outcome, detail = self._outcome(client, about, expected)
             with self._lock:
                 self.outcomes[outcome] += 1
+                self._finished[number] += 1
                 self.longest = max(self.longest, time.monotonic() - started)
                 if outcome != "answered":
                     self.failures.append((outcome, detail, about["uri"]))

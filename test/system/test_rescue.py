@@ -82,6 +82,42 @@ def test_connections_of_a_worker_go_on_with_another(herd, end):
     assert herd.ledger()["completed"] == 4 and herd.ledger()["lost"] == 0
 
 
+def test_a_worker_killed_from_elsewhere_loses_only_what_it_had_begun(herd):
+    herd.start()
+    (pid,) = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connection) for connection in accepted(herd, 6)]
+        partial, done, *silent = connections
+        assert served(done, "/done") == pid
+        assert done.wait_closed() == []  # a copy of it may be left somewhere: that is not to be seen
+        head = fastcgi.head(uri="/partial")
+        partial.send(head[:-20])
+        # It has read that when it has read what came later.
+        assert herd.request("/later").status == 200
+        os.kill(pid, signal.SIGKILL)
+        (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
+        for number, connection in enumerate(silent):
+            assert served(connection, "/%d" % number) == other
+        assert partial.wait_closed() == []
+    herd.wait_until(lambda: herd.ledger()["completed"] == 6)
+    assert herd.ledger()["accepted"] == 6 and herd.ledger()["lost"] == 0
+
+
+def test_connections_go_on_twice(herd):
+    """Those that had been somebody else's are as safe as those that were accepted."""
+    herd.start()
+    (pid,) = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(connection) for connection in accepted(herd, 4)]
+        assert herd.request("/later").status == 200
+        for _ in range(2):
+            dead = pid
+            os.kill(dead, signal.SIGKILL)
+            (pid,) = herd.wait_until(lambda: herd.worker_pids() - {dead, 0})
+        for number, connection in enumerate(silent):
+            assert served(connection, "/%d" % number) == pid
+
+
 def test_many_connections_go_to_those_that_are_there(herd):
     herd.configure(workers=3)
     herd.start()

@@ -27,6 +27,7 @@
 #include "answer.h"
 #include "channel.h"
 #include "clock.h"
+#include "escrow.h"
 #include "fcgi.h"
 #include "fcgi_record.h"
 #include "rack.h"
@@ -45,6 +46,7 @@ static struct {
     struct config_pool pool;
     struct scoreboard *board;
     struct slot *slot;
+    int escrow;
     int listener, channel, gate; /* gate: the app behind /wait goes on when a byte comes here */
     struct sockaddr_storage address;
     socklen_t address_length;
@@ -89,6 +91,7 @@ static inline void work(int channel)
         .board = test.board,
         .slot = test.slot,
         .channel = channel,
+        .escrow = test.escrow,
         .listeners = &listener,
         .listener_count = 1,
     };
@@ -154,6 +157,8 @@ static inline int set_up(void **state)
     int board_fd;
 
     memset(&test, 0, sizeof test);
+    test.escrow = escrow_new();
+    assert_int_not_equal(test.escrow, -1);
     listen_config.type = *state != NULL ? LISTEN_TCP : LISTEN_UNIX;
     test.pool = (struct config_pool){
         .name = "test",
@@ -209,6 +214,7 @@ static inline int tear_down(void **state)
     if (test.channel != -1)
         close(test.channel);
     close(test.gate);
+    close(test.escrow);
     close(test.listener);
     scoreboard_detach(test.board);
     return 0;
