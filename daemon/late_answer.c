@@ -10,25 +10,29 @@
 
 #include "emergency_answer.h"
 
-/* A process stops at once, or it hangs in the kernel, where nothing of it runs either. */
-#define STOP_LOOKS 20
-#define STOP_PAUSE_NS 1000000
+/* It mostly stands still within microseconds: the first looks are worth waiting for. */
+#define STOP_LOOKS 3
+#define STOP_PAUSE_NS 200000
 
-static bool stop(pid_t pid)
+enum stop { STOPPED, STOPPING, STOP_FAILED };
+
+/* A process stops when it has its turn on a processor; one that hangs in the kernel does not. */
+static enum stop stop(pid_t pid)
 {
     const struct timespec pause = { .tv_nsec = STOP_PAUSE_NS };
 
     if (kill(pid, SIGSTOP) == -1)
-        return false;
+        return STOP_FAILED;
     for (int look = 0; look < STOP_LOOKS; look++) {
         siginfo_t state = { 0 };
-        if (waitid(P_PID, (id_t)pid, &state, WSTOPPED | WNOHANG) == -1)
-            return false;
+        if (look > 0)
+            nanosleep(&pause, NULL);
+        if (waitid(P_PID, (id_t)pid, &state, WSTOPPED | WNOHANG | WNOWAIT) == -1)
+            return STOP_FAILED;
         if (state.si_pid == pid)
-            return true;
-        nanosleep(&pause, NULL);
+            return STOPPED;
     }
-    return false;
+    return STOPPING;
 }
 
 static int copy_descriptor(pid_t pid, int fd)
@@ -75,12 +79,15 @@ static bool answer(int connection, const struct slot *slot, int status, const ch
 }
 
 /* While the worker stands still, what its slot says stays true. */
-enum late_answer late_answer(pid_t pid, const struct slot *slot, uint64_t sequence, int status, const char **why,
-                             void (*before_kill)(void *data), void *data)
+enum late_answer late_answer(pid_t pid, const struct slot *slot, uint64_t sequence, int status, bool last_try,
+                             const char **why, void (*before_kill)(void *data), void *data)
 {
-    bool stopped = stop(pid);
+    enum stop standing = stop(pid);
+    bool stopped = standing == STOPPED;
     int connection = -1;
 
+    if (standing == STOPPING && !last_try)
+        return LATE_ANSWER_ASK_AGAIN;
     if (stopped && is_over(slot, sequence)) {
         kill(pid, SIGCONT);
         return LATE_ANSWER_OVER;
