@@ -127,6 +127,7 @@ DAEMON := \
 	daemon/trace_command \
 	daemon/trace_report \
 	daemon/upgrade \
+	daemon/upgrade_guard \
 	daemon/warm_up \
 	daemon/warm_up_exchange \
 	daemon/workers

@@ -27,6 +27,7 @@
 #include "succession.h"
 #include "scaler.h"
 #include "state.h"
+#include "upgrade_guard.h"
 #include "workers.h"
 #include "xalloc.h"
 
@@ -461,14 +462,17 @@ static int take_over(const struct upgrade_handed *handed, const char *config_pat
 {
     struct supervisor supervisor = { 0 };
     struct state_reader reader = { 0 };
-    char *text = upgrade_read_state(handed->state);
 
+    upgrade_guard(handed, config_path);
+    char *text = upgrade_read_state(handed->state);
     prepare(&supervisor);
     if (text)
         state_reader_start(&reader, text);
     else
         state_error(&reader, "the state can't be read: %s", strerror(errno));
-    if (!state_adopt(&supervisor, &reader)) {
+    bool adopted = state_adopt(&supervisor, &reader);
+    upgrade_unguard();
+    if (!adopted) {
         upgrade_return(handed, config_path, reader.error.data);
         fatalx("the supervisor can't be taken over, and there is no way back: %s", reader.error.data);
     }

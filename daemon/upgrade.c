@@ -23,10 +23,11 @@
 #include "xalloc.h"
 
 #define TRIAL_NS (10 * CLOCK_NS_PER_S)
+/* What can't be carried is waited for at least so long, and looked at so often. */
+#define PATIENCE_MIN_NS (10 * CLOCK_NS_PER_S)
+#define WAIT_PERIOD_NS (20 * CLOCK_NS_PER_MS)
 /* What a trial says is cut behind this. */
 #define SAID_MAX 4096
-#define HANDED "COWHERD_UPGRADE"
-#define FAILURE "COWHERD_UPGRADE_FAILURE"
 #define DELETED " (deleted)"
 
 extern char **environ;
@@ -80,6 +81,7 @@ static void give_up(struct supervisor *supervisor, const char *reason)
 {
     log_warnx("the upgrade has failed, cowherd %s goes on: %s", COWHERD_VERSION, reason);
     char *text = xasprintf("the upgrade has failed, cowherd %s goes on: %s", COWHERD_VERSION, reason);
+    supervisor->upgrade.patience_ns = 0;
     ticket_list_settle(&supervisor->upgrade.tickets, false, text);
     free(text);
 }
@@ -107,30 +109,58 @@ static void become(struct supervisor *supervisor, const struct state_writer *wri
 
     set_close_on_exec(&writer->descriptors, false);
     set_close_on_exec(&own, false);
-    setenv(HANDED, handed, 1);
+    setenv(UPGRADE_HANDED, handed, 1);
     free(handed);
     execve(upgrade->program, arguments, environ);
     int error = errno;
-    unsetenv(HANDED);
+    unsetenv(UPGRADE_HANDED);
     set_close_on_exec(&own, true);
     set_close_on_exec(&writer->descriptors, true);
     errno = error;
 }
 
-/* In a turn of the loop that is nobody else's: no pool, generation or worker is being looked at. */
+static bool is_carried(const struct generation *upcoming)
+{
+    return !upcoming || (upcoming->state != GENERATION_WARMING && !upcoming->one_by_one);
+}
+
 /* What can't be carried and will soon be over; NULL: nothing. */
 static const char *not_now(const struct supervisor *supervisor)
 {
     if (supervisor->take_control || supervisor->take_pid_file)
-        return "the cowherd before this one has not left yet; ask again";
-    for (size_t i = 0; i < supervisor->pool_count; i++) {
-        const struct generation *upcoming = supervisor->pools[i]->upcoming;
-        if (upcoming && (upcoming->state == GENERATION_WARMING || upcoming->one_by_one))
-            return "a generation is being warmed up, or comes in one by one; ask again";
-    }
+        return "the cowherd before this one has not left";
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        if (!is_carried(supervisor->pools[i]->upcoming))
+            return "a generation is being warmed up, or comes in one by one";
     return NULL;
 }
 
+static int64_t patience(const struct supervisor *supervisor)
+{
+    int64_t longest = PATIENCE_MIN_NS;
+    for (size_t i = 0; i < supervisor->pool_count; i++) {
+        const struct generation *upcoming = supervisor->pools[i]->upcoming;
+        if (!is_carried(upcoming) && upcoming->settings->restart.ready_timeout_ns > longest)
+            longest = upcoming->settings->restart.ready_timeout_ns;
+    }
+    return longest;
+}
+
+static void wait_for(struct supervisor *supervisor, const char *obstacle)
+{
+    struct upgrade *upgrade = &supervisor->upgrade;
+    int64_t now = clock_monotonic_ns();
+    if (upgrade->patience_ns == 0) {
+        log_info("upgrade: it waits: %s", obstacle);
+        upgrade->patience_ns = now + patience(supervisor);
+    }
+    if (now < upgrade->patience_ns)
+        loop_timer_set(supervisor->loop, &upgrade->wait, now + WAIT_PERIOD_NS);
+    else
+        give_up(supervisor, obstacle);
+}
+
+/* In a turn of the loop that is nobody else's: no pool, generation or worker is being looked at. */
 static void replace(void *data)
 {
     struct supervisor *supervisor = data;
@@ -138,7 +168,7 @@ static void replace(void *data)
     const char *obstacle = not_now(supervisor);
 
     if (obstacle) {
-        give_up(supervisor, obstacle);
+        wait_for(supervisor, obstacle);
         return;
     }
 
@@ -154,6 +184,13 @@ static void replace(void *data)
     free(reason);
 }
 
+static void try(struct supervisor *supervisor);
+
+static void wait_expired(void *data)
+{
+    try(data);
+}
+
 void upgrade_init(struct supervisor *supervisor)
 {
     struct upgrade *upgrade = &supervisor->upgrade;
@@ -161,6 +198,7 @@ void upgrade_init(struct supervisor *supervisor)
     upgrade->trial_state = upgrade->trial_said = -1;
     upgrade->deadline = (struct loop_timer){ .expired = trial_expired, .data = supervisor };
     upgrade->replace = (struct loop_timer){ .expired = replace, .data = supervisor };
+    upgrade->wait = (struct loop_timer){ .expired = wait_expired, .data = supervisor };
     upgrade->program = find_program();
 }
 
@@ -236,6 +274,27 @@ static bool start_trial(struct supervisor *supervisor)
     return true;
 }
 
+/* With what is at the path when nothing stands in the way any more. */
+static void try(struct supervisor *supervisor)
+{
+    const char *obstacle = not_now(supervisor);
+    if (obstacle) {
+        wait_for(supervisor, obstacle);
+        return;
+    }
+    log_info("upgrade: %s is tried", supervisor->upgrade.program);
+    if (!start_trial(supervisor)) {
+        char *reason = xasprintf("a trial can't be started: %s", strerror(errno));
+        give_up(supervisor, reason);
+        free(reason);
+    }
+}
+
+static bool is_under_way(const struct upgrade *upgrade)
+{
+    return upgrade->trial || loop_timer_is_set(&upgrade->replace) || loop_timer_is_set(&upgrade->wait);
+}
+
 void upgrade_start(struct supervisor *supervisor, struct ticket *ticket)
 {
     struct upgrade *upgrade = &supervisor->upgrade;
@@ -245,35 +304,26 @@ void upgrade_start(struct supervisor *supervisor, struct ticket *ticket)
         return;
     }
     ticket_list_add(&upgrade->tickets, ticket);
-    if (upgrade->trial || loop_timer_is_set(&upgrade->replace))
+    if (is_under_way(upgrade))
         return;
     if (upgrade->self < 0 || !upgrade->program) {
         give_up(supervisor, "the program that runs could not be opened when it started, so there would be no way back");
         return;
     }
-    const char *obstacle = not_now(supervisor);
-    if (obstacle) {
-        give_up(supervisor, obstacle);
-        return;
-    }
-    log_info("upgrade: %s is tried", upgrade->program);
-    if (!start_trial(supervisor)) {
-        char *reason = xasprintf("a trial can't be started: %s", strerror(errno));
-        give_up(supervisor, reason);
-        free(reason);
-    }
+    try(supervisor);
 }
 
 void upgrade_cancel(struct supervisor *supervisor, const char *reason)
 {
     struct upgrade *upgrade = &supervisor->upgrade;
-    if (!upgrade->trial && !loop_timer_is_set(&upgrade->replace))
+    if (!is_under_way(upgrade))
         return;
     if (upgrade->trial)
         kill(-upgrade->trial, SIGKILL);
     upgrade->trial = 0;
     loop_timer_clear(supervisor->loop, &upgrade->deadline);
     loop_timer_clear(supervisor->loop, &upgrade->replace);
+    loop_timer_clear(supervisor->loop, &upgrade->wait);
     close_descriptor(&upgrade->trial_state);
     close_descriptor(&upgrade->trial_said);
     give_up(supervisor, reason);
@@ -318,13 +368,13 @@ bool upgrade_reaped(struct supervisor *supervisor, pid_t pid, int status)
 
 bool upgrade_was_handed(struct upgrade_handed *handed)
 {
-    const char *text = getenv(HANDED), *failure = getenv(FAILURE);
+    const char *text = getenv(UPGRADE_HANDED), *failure = getenv(UPGRADE_FAILURE);
     *handed = (struct upgrade_handed){ .state = -1, .before = -1 };
     if (!text || sscanf(text, "%d %d", &handed->state, &handed->before) != 2)
         return false;
     handed->failure = failure ? xstrdup(failure) : NULL;
-    unsetenv(HANDED);
-    unsetenv(FAILURE);
+    unsetenv(UPGRADE_HANDED);
+    unsetenv(UPGRADE_FAILURE);
     return true;
 }
 
@@ -353,8 +403,8 @@ void upgrade_return(const struct upgrade_handed *handed, const char *config_path
     char *text = handed_text(handed->state, -1);
     if (handed->before < 0)
         return;
-    setenv(HANDED, text, 1);
-    setenv(FAILURE, reason, 1);
+    setenv(UPGRADE_HANDED, text, 1);
+    setenv(UPGRADE_FAILURE, reason, 1);
     free(text);
     fcntl(handed->before, F_SETFD, FD_CLOEXEC);
     fexecve(handed->before, arguments, environ);

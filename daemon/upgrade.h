@@ -13,6 +13,10 @@
 #include "loop.h"
 #include "ticket.h"
 
+/* Variables of the environment by which one program hands over to another; nobody else ever sees them. */
+#define UPGRADE_HANDED "COWHERD_UPGRADE"
+#define UPGRADE_FAILURE "COWHERD_UPGRADE_FAILURE"
+
 struct supervisor;
 struct state_reader;
 
@@ -25,6 +29,8 @@ struct upgrade {
     bool out_of_time;           /* the trial was killed for it */
     struct loop_timer deadline; /* of the trial */
     struct loop_timer replace;  /* at the loop's next turn */
+    struct loop_timer wait;     /* the next look whether there is still something that can't be carried */
+    int64_t patience_ns;        /* until when that is waited for; 0: it is not */
     struct ticket_list tickets; /* who waits for the outcome */
 };
 
@@ -32,7 +38,11 @@ struct upgrade {
 void upgrade_init(struct supervisor *supervisor);
 void upgrade_free(struct supervisor *supervisor);
 
-/* Begins with the trial. The ticket (may be NULL) is settled with the outcome, perhaps by the program that comes. */
+/*
+ * Begins with the trial, as soon as everything can be carried: a generation that is warmed up or comes in one by one is
+ * waited for, for as long as it may take by restart.ready_timeout. The ticket (may be NULL) is settled with the
+ * outcome, perhaps by the program that comes.
+ */
 void upgrade_start(struct supervisor *supervisor, struct ticket *ticket);
 /* Whoever waits is told `reason`. */
 void upgrade_cancel(struct supervisor *supervisor, const char *reason);

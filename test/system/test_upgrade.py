@@ -326,6 +326,107 @@ def test_failed_adoption_goes_back(installed):
     assert installed.reload().returncode == 0
 
 
+# Preloaded into the program that takes over: what it does in epoll_create1 it has done in its trial without.
+MISHAPS = {
+    "crashes": ("it crashed while it took over", "*(volatile int *)0 = 1;"),
+    "aborts": ("it crashed while it took over", "abort();"),
+    "overflows its stack": ("it crashed while it took over", "overflow(1);"),
+    "breaks its heap": ("it crashed while it took over", "free((char *)malloc(1) + 8);"),
+}
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+@pytest.mark.parametrize("how", MISHAPS)
+def test_crash_in_the_adoption_goes_back(installed, how):
+    """One that passes its trial and then dies while it takes over."""
+    said, deed = MISHAPS[how]
+    library = installed.directory / "mishap.so"
+    source = (
+        "#include <stdlib.h>\n"
+        '__attribute__((constructor)) static void begin(void) { unsetenv("LD_PRELOAD"); }\n'
+        "int overflow(int n) { volatile char room[4096]; room[n] = 1; return overflow((n + 1) & 1023) + room[n]; }\n"
+        "int epoll_create1(int flags) { (void)flags; %s return -1; }\n" % deed
+    )
+    subprocess.run(
+        ["gcc", "-O0", "-w", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)], input=source, text=True, check=True
+    )
+    installed.configure(workers=3).start()
+    before = facts(installed)
+    kept = os.stat("/proc/%d/exe" % installed.process.pid).st_ino
+    script = '#!/bin/sh\n[ "$1" = run ] && export LD_PRELOAD=%s\nexec %s "$@"\n'
+    install(installed, script % (library, BUILD / "cowherd"))
+    put_back(installed)
+    with Load(installed, threads=3) as load:
+        for _ in range(2):
+            load.wait_answers(20)
+            result = upgrade(installed)
+            assert result.returncode == 1, result.stdout
+            assert said in result.stderr and "goes on" in result.stderr
+        load.wait_answers(20)
+    assert (load.failures, load.refused) == ([], [])
+    assert os.stat("/proc/%d/exe" % installed.process.pid).st_ino == kept
+    after = facts(installed)
+    for key in ("supervisor", "workers", "mold", "generation"):
+        assert after[key] == before[key]
+    install(installed)
+    assert upgrade(installed).returncode == 0
+    assert installed.reload().returncode == 0
+
+
+def begin_upgrade(herd):
+    upgrading = subprocess.Popen(
+        [str(herd.program), "upgrade", "-c", str(herd.file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    herd.wait_log("upgrade: it waits: a generation is being warmed up, or comes in one by one")
+    return upgrading
+
+
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_a_generation_that_is_warmed_up_is_waited_for(installed, ends):
+    fifo = installed.fifo()
+    installed.configure(warmup=["/warm"])
+    installed.start()
+    installed.deaths_expected = ends == "badly"
+    installed.write(
+        "apps/web0/config.ru",
+        'run ->(env) { File.open("%s") { |f| f.read } if env["PATH_INFO"] == "/warm"; [%d, {}, ["new"]] }'
+        % (fifo, 200 if ends == "well" else 500),
+    )
+    installed.signal(signal.SIGHUP)
+    with fifo.wait_reader():
+        upgrading = begin_upgrade(installed)
+        assert upgrading.poll() is None
+        assert installed.request().status == 200
+    out, err = upgrading.communicate(timeout=30)
+    assert upgrading.returncode == 0, err
+    wait_taken_over(installed)
+    assert installed.pool()["generation"] == (2 if ends == "well" else 1)
+
+
+def test_one_by_one_is_waited_for_until_it_is_stopped(installed):
+    fifo = installed.fifo()
+    installed.configure(restart={"surge": "one_by_one"}, workers=2)
+    installed.write(
+        "apps/web0/config.ru",
+        'run ->(env) { File.open("%s") { |f| f.read } if env["PATH_INFO"] == "/hold"; [200, {}, ["new"]] }' % fifo,
+    )
+    installed.start()
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(installed.connect()) for _ in range(2)]
+        responses = [connection.start(uri="/hold") for connection in held]
+        with fifo.wait_reader():
+            installed.wait_until(lambda: [worker["state"] for worker in installed.workers()] == ["busy"] * 2)
+            installed.signal(signal.SIGHUP)
+            installed.wait_until(lambda: "draining" in [worker["state"] for worker in installed.workers()])
+            upgrading = begin_upgrade(installed)
+            installed.signal(signal.SIGTERM)
+            out, err = upgrading.communicate(timeout=30)
+            assert upgrading.returncode == 1 and b"cowherd is being stopped" in err
+        for connection, response in zip(held, responses):
+            connection.read_response(response)
+    assert installed.process.wait(30) == 0
+
+
 def test_while_a_generation_loads(installed):
     """It goes on loading, and serves under the new program; who waited for it is told to ask again."""
     fifo = installed.fifo()
