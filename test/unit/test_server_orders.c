@@ -1,6 +1,8 @@
 /* What the supervisor asks of a worker: to drain, a number of requests at most, its memory, another access log. */
 #include "server_fixture.h"
 
+#include "unbegun.h"
+
 static void test_drain(void **state)
 {
     (void)state;
@@ -259,6 +261,45 @@ static void test_access_log(void **state)
     close(log[0]);
 }
 
+/* What is in the escrow lies there for other workers; the client knows nothing of it. */
+static void test_silent_connections_outlive_the_worker(void **state)
+{
+    (void)state;
+    int silent[20], count = 0, copy, kept;
+
+    start();
+    kept = client();
+    for (int round = 0; round < 3; round++) {
+        send_ask(kept, (struct ask){ .uri = "/kept", .keep = true });
+        assert_answer(kept, "0||/kept|");
+        for (size_t i = 0; i < 20; i++)
+            silent[i] = client();
+        await(connections, 21);
+        /* Their copies don't keep those open that are served, and make room. */
+        for (size_t i = 0; i < 20 && round < 2; i++) {
+            send_ask(silent[i], (struct ask){ .uri = "/silent-once" });
+            assert_answer(silent[i], "0||/silent-once|");
+            assert_end(silent[i]);
+        }
+        if (round < 2)
+            await(connections, 1);
+    }
+    /* It has seen to them when it has served another one. */
+    send_ask(kept, (struct ask){ .uri = "/kept", .keep = true });
+    assert_answer(kept, "0||/kept|");
+    kill(test.worker, SIGKILL);
+    assert_int_equal(waitpid(test.worker, NULL, 0), test.worker);
+    test.worker = 0;
+    while ((copy = escrow_withdraw(test.escrow)) != -1) {
+        count += unbegun_connection(copy, &test.listener, 1);
+        close(copy);
+    }
+    assert_int_equal(count, 16);
+    for (size_t i = 0; i < 20; i++)
+        close(silent[i]);
+    close(kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +315,8 @@ int main(void)
         TEST(test_request_limit_is_lifted),
         TEST(test_measure),
         TEST(test_access_log),
+        TEST(test_silent_connections_outlive_the_worker),
+        TCP_TEST(test_silent_connections_outlive_the_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
