@@ -117,6 +117,7 @@ DAEMON := \
 	daemon/status_request \
 	daemon/status_server \
 	daemon/status_server_command \
+	daemon/stores \
 	daemon/succession \
 	daemon/supervisor \
 	daemon/surge \
@@ -187,6 +188,7 @@ WORKER := \
 	worker/script_tree \
 	worker/scripts \
 	worker/server \
+	worker/store \
 	worker/time_out \
 	worker/title \
 	worker/traced_worker \
@@ -331,7 +333,7 @@ SCRIPTS := worker/script worker/script_answer worker/script_open worker/script_p
 	worker/script_tree worker/scripts
 RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
 	worker/rack_input worker/rack_response worker/rack_sendfile worker/rack_shape worker/rack_stream $(SCRIPTS) \
-	worker/interrupt worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE)
+	worker/interrupt worker/store worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/answer worker/connection worker/deposit worker/dispatch worker/fcgi worker/gate \

@@ -117,6 +117,7 @@ struct config_app {
         bool enabled;
         int64_t size; /* bytes, default 16 MiB */
         char *file;   /* NULL for `none` */
+        char *name;   /* of one that the pool's apps share, NULL: its own */
     } store;
 };
 

@@ -176,6 +176,33 @@ static void check_app(struct binder *binder, const struct config_pool *pool, con
                           pool->name, listed->index);
 }
 
+static bool both_or_none(const char *one, const char *other)
+{
+    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
+}
+
+/* One store has one name, one place and one size. */
+static void check_store(struct binder *binder, const struct config_pool *pool, const struct listed_app *apps, size_t i)
+{
+    const struct config_app *app = apps[i].app;
+    const struct node *node = node_find(apps[i].node, "store");
+    for (size_t j = 0; j < i && app->store.enabled && node != NULL; j++) {
+        const struct config_app *other = apps[j].app;
+        bool names = both_or_none(app->store.name, other->store.name);
+        bool files = both_or_none(app->store.file, other->store.file);
+        bool shared = (names && app->store.name != NULL) || (files && app->store.file != NULL);
+        if (!other->store.enabled || !shared || (names && files && app->store.size == other->store.size))
+            continue;
+        char *first = place_text(apps[j].node->place);
+        diagnostics_error(binder->diagnostics, node->place,
+                          "pools.%s.apps[%zu].store: expected the same name, file and size as the app at %s has, whose "
+                          "store it is, too",
+                          pool->name, apps[i].index, first);
+        free(first);
+        return;
+    }
+}
+
 /* Reports an app that none of its requests would reach, because an earlier one has its name. */
 static void check_app_name(struct binder *binder, const struct config_pool *pool, const struct listed_app *apps,
                            size_t i)
@@ -228,6 +255,7 @@ static void check_apps(struct binder *binder, const struct config_pool *pool, co
         check_app(binder, pool, &apps[i]);
         check_app_name(binder, pool, apps, i);
         check_sendfile(binder, pool, &apps[i]);
+        check_store(binder, pool, apps, i);
     }
     free(apps);
 }

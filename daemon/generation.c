@@ -210,12 +210,14 @@ static pid_t spawn_with_descriptors(struct generation *generation, const char *l
     struct strbuf text = { 0 };
     int channel[2] = { -1, -1 }, pipe_ends[2] = { -1, -1 }, config = -1;
     int *listeners = xcalloc(generation->listener_count + 1, sizeof *listeners);
+    size_t store_count;
+    int *stores = stores_acquire(&generation->pool->stores, generation->settings, &store_count);
     pid_t pid = -1;
 
     settings.env = environment->env;
     config_print_pool(generation->config, &settings, &text);
     config = spawn_memfd("cowherd-config", text.data, text.length);
-    if (config < 0 || channel_pair(channel) < 0 || pipe2(pipe_ends, O_CLOEXEC) < 0)
+    if (!stores || config < 0 || channel_pair(channel) < 0 || pipe2(pipe_ends, O_CLOEXEC) < 0)
         goto done;
     for (size_t i = 0; i < generation->listener_count; i++)
         listeners[i] = generation->listeners[i]->fd;
@@ -230,6 +232,8 @@ static pid_t spawn_with_descriptors(struct generation *generation, const char *l
         .access_log = logs_access_descriptor(),
         .listeners = listeners,
         .listener_count = generation->listener_count,
+        .stores = stores,
+        .store_count = store_count,
         .generation = generation->number,
         .descriptor_limit = generation->pool->supervisor->descriptor_limit,
     };
@@ -241,6 +245,7 @@ done:;
         if (unneeded[i] >= 0)
             close(unneeded[i]);
     free(listeners);
+    free(stores);
     strbuf_free(&text);
     *channel_end = channel[0];
     *output_end = pipe_ends[0];

@@ -46,6 +46,7 @@ void pool_free(struct pool *pool)
     release_listeners(pool, &pool->listeners, &pool->listener_count);
     release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
     rescue_drop(pool);
+    stores_free(&pool->stores);
     config_release(pool->next);
     config_release(pool->scaled_config);
     free(pool->last_error);
@@ -293,6 +294,8 @@ void pool_generation_over(struct pool *pool, struct generation *generation)
     if (pool->serving == generation)
         pool->serving = NULL;
     generation_free(generation);
+    if (pool->serving) /* else the next one may name them again */
+        stores_prune(pool);
     supervisor_pool_changed(pool->supervisor);
 }
 

@@ -14,6 +14,7 @@
 #include "listener.h"
 #include "recycle.h"
 #include "rescue.h"
+#include "stores.h"
 #include "ticket.h"
 
 struct supervisor;
@@ -53,6 +54,7 @@ struct pool {
     struct fallback fallback;
     uint64_t killed_for_memory; /* workers, by the kernel */
     struct rescued rescued;     /* connections of workers that were killed */
+    struct stores stores;       /* the memory that its apps share */
     bool stopping;
     struct config *scaled_config; /* held: where this is in force, a fixed pool has... */
     unsigned scaled;              /* ... so many workers in place of those configured */

@@ -120,17 +120,24 @@ static pid_t spawn(const struct config_pool *pool, char *const *outer, const cha
 struct handed {
     int *descriptors;
     size_t count;
-    struct strbuf listeners; /* comma-separated */
+    struct strbuf listeners, stores; /* comma-separated */
     char config[16], scoreboard[16], channel[16];
 };
 
+static void hand_list(struct handed *handed, struct strbuf *text, const int *descriptors, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        strbuf_printf(text, "%s%d", i ? "," : "", descriptors[i]);
+        handed->descriptors[handed->count++] = descriptors[i];
+    }
+}
+
 static struct handed hand(const struct spawn_mold *options)
 {
-    struct handed handed = { .descriptors = xcalloc(options->listener_count + 4, sizeof *handed.descriptors) };
-    for (size_t i = 0; i < options->listener_count; i++) {
-        strbuf_printf(&handed.listeners, "%s%d", i ? "," : "", options->listeners[i]);
-        handed.descriptors[handed.count++] = options->listeners[i];
-    }
+    struct handed handed = { .descriptors = xcalloc(options->listener_count + options->store_count + 4,
+                                                    sizeof *handed.descriptors) };
+    hand_list(&handed, &handed.listeners, options->listeners, options->listener_count);
+    hand_list(&handed, &handed.stores, options->stores, options->store_count);
     handed.descriptors[handed.count++] = options->config;
     handed.descriptors[handed.count++] = options->scoreboard;
     handed.descriptors[handed.count++] = options->channel;
@@ -148,6 +155,7 @@ static void handed_free(struct handed *handed)
     int error = errno;
     free(handed->descriptors);
     strbuf_free(&handed->listeners);
+    strbuf_free(&handed->stores);
     errno = error;
 }
 
@@ -193,6 +201,8 @@ pid_t spawn_mold(const struct spawn_mold *options)
                           handed.channel,
                           "--listen-fds",
                           handed.listeners.data ? handed.listeners.data : "",
+                          "--store-fds",
+                          handed.stores.data ? handed.stores.data : "",
                           "--access-log-fd",
                           access_log,
                           "--generation",

@@ -18,6 +18,8 @@ struct spawn_mold {
     int access_log; /* -1: none */
     const int *listeners;
     size_t listener_count;
+    const int *stores; /* of stores_acquire */
+    size_t store_count;
     unsigned generation;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE that it is to have */
 };

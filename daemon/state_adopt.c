@@ -162,6 +162,16 @@ static void adopt_pool(struct adoption *adoption)
     adoption->scaled = state_number(adoption->reader, "scaled_config", 0) != 0;
 }
 
+static void adopt_store(struct adoption *adoption)
+{
+    const char *name = state_string(adoption->reader, "name");
+    int data = state_descriptor(adoption->reader, "data"), lock = state_descriptor(adoption->reader, "lock");
+    if (adoption->pool && name && data >= 0 && lock >= 0)
+        stores_adopt(&adoption->pool->stores, name, data, lock);
+    else
+        state_error(adoption->reader, "a store has no name, no memory or no pool");
+}
+
 static struct generation *make_generation(const struct adoption *adoption, struct config *config)
 {
     struct state_reader *reader = adoption->reader;
@@ -274,11 +284,17 @@ static const struct {
     const char *kind;
     void (*adopt)(struct adoption *adoption);
 } takers[] = {
-    { "supervisor", adopt_supervisor }, { "control", adopt_control },
-    { "client", adopt_client },         { "status_server", adopt_status_server },
-    { "orphan", adopt_orphan },         { "inherited", adopt_inherited },
-    { "listener", adopt_listener },     { "pool", adopt_pool },
-    { "generation", adopt_generation }, { "worker", adopt_worker },
+    { "supervisor", adopt_supervisor },
+    { "control", adopt_control },
+    { "client", adopt_client },
+    { "status_server", adopt_status_server },
+    { "orphan", adopt_orphan },
+    { "inherited", adopt_inherited },
+    { "listener", adopt_listener },
+    { "pool", adopt_pool },
+    { "store", adopt_store },
+    { "generation", adopt_generation },
+    { "worker", adopt_worker },
 };
 
 static void adopt_record(struct adoption *adoption)

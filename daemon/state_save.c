@@ -98,6 +98,12 @@ static void save_pool(const struct pool *pool, struct state_writer *writer)
     put_timer(writer, "retry", &pool->retry);
     put_timer(writer, "renewal", &pool->renewal);
     state_put_number(writer, "scaled_config", pool->scaled_config != NULL);
+    for (size_t i = 0; i < pool->stores.count; i++) {
+        state_put_record(writer, "store");
+        state_put_string(writer, "name", pool->stores.items[i].name);
+        state_put_descriptor(writer, "data", pool->stores.items[i].data);
+        state_put_descriptor(writer, "lock", pool->stores.items[i].lock);
+    }
     for (const struct generation *generation = pool->generations; generation; generation = generation->next)
         save_generation(generation, writer);
 }

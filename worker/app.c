@@ -6,9 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <mruby/shared_store.h>
+
 #include "heap.h"
 #include "log.h"
 #include "rack.h"
+#include "store.h"
 #include "xalloc.h"
 
 /* Loads the pool's preload files into a new interpreter. */
@@ -83,9 +86,14 @@ static bool load_app(struct app_set *set, struct app *app, const struct app_watc
         return false;
     if (app->config->scripts.enabled)
         app->scripts = scripts_new(app->vm, app->config, app->root_fd);
-    bool loaded = (app->config->rack == NULL || rack_load(app->vm, app->config->rack, &app->callable, &description)) &&
-                  (app->scripts == NULL || scripts_load(app->scripts, &description)) &&
-                  (watch == NULL || watch->loaded(app, &description));
+    bool loaded = store_attach(app, &description);
+    if (loaded) {
+        store_select(app);
+        loaded = (app->config->rack == NULL || rack_load(app->vm, app->config->rack, &app->callable, &description)) &&
+                 (app->scripts == NULL || scripts_load(app->scripts, &description));
+        shared_store_close_all();
+    }
+    loaded = loaded && (watch == NULL || watch->loaded(app, &description));
     if (!loaded)
         strbuf_printf(error, "%s: %s", app->config->name, description.data);
     strbuf_free(&description);
@@ -108,6 +116,7 @@ struct app_set *app_set_load(const struct config_pool *pool, const struct app_wa
             .index = (uint32_t)i,
             .callable = mrb_nil_value(),
             .chroot = pool->chroot,
+            .store = mrb_nil_value(),
             .root_fd = -1,
         };
     }

@@ -20,6 +20,7 @@ struct app {
     uint32_t index;          /* in the pool's list, as in the scoreboard */
     struct vm *vm;           /* maybe shared with other apps; NULL when the app has neither Rack file nor scripts */
     mrb_value callable;      /* of its Rack file, or nil */
+    mrb_value store;         /* store_attach's */
     struct scripts *scripts; /* or NULL */
     const char *chroot;      /* of its pool: paths here are relative to it; NULL: none */
     int root_fd; /* O_PATH descriptor of its root: the same directory for as long as this generation lives */

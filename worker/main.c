@@ -26,6 +26,7 @@ enum {
     OPTION_SCOREBOARD,
     OPTION_CHANNEL,
     OPTION_LISTEN,
+    OPTION_STORES,
     OPTION_ACCESS_LOG,
     OPTION_GENERATION,
     OPTION_DESCRIPTOR_LIMIT
@@ -37,17 +38,22 @@ static const struct option known_options[] = {
     { "scoreboard-fd", required_argument, NULL, OPTION_SCOREBOARD },
     { "channel-fd", required_argument, NULL, OPTION_CHANNEL },
     { "listen-fds", required_argument, NULL, OPTION_LISTEN },
+    { "store-fds", required_argument, NULL, OPTION_STORES },
     { "access-log-fd", required_argument, NULL, OPTION_ACCESS_LOG },
     { "generation", required_argument, NULL, OPTION_GENERATION },
     { "descriptor-limit", required_argument, NULL, OPTION_DESCRIPTOR_LIMIT },
     { 0 },
 };
 
+struct list {
+    int *items;
+    size_t count;
+};
+
 struct arguments {
     bool check;
     int config, scoreboard, channel, access_log;
-    int *listeners;
-    size_t listener_count;
+    struct list listeners, stores;
     unsigned generation;
     unsigned long descriptor_limit;
 };
@@ -64,12 +70,11 @@ static int descriptor(const char *text)
     return (int)value;
 }
 
-static void parse_listeners(struct arguments *arguments, char *list)
+static void parse_list(struct list *list, char *text)
 {
-    for (char *rest = list, *word; (word = strtok_r(rest, ",", &rest));) {
-        arguments->listeners =
-            xreallocarray(arguments->listeners, arguments->listener_count + 1, sizeof *arguments->listeners);
-        arguments->listeners[arguments->listener_count++] = descriptor(word);
+    for (char *rest = text, *word; (word = strtok_r(rest, ",", &rest));) {
+        list->items = xreallocarray(list->items, list->count + 1, sizeof *list->items);
+        list->items[list->count++] = descriptor(word);
     }
 }
 
@@ -83,7 +88,8 @@ static struct arguments parse_arguments(int argc, char **argv)
         case OPTION_CONFIG: arguments.config = descriptor(optarg); break;
         case OPTION_SCOREBOARD: arguments.scoreboard = descriptor(optarg); break;
         case OPTION_CHANNEL: arguments.channel = descriptor(optarg); break;
-        case OPTION_LISTEN: parse_listeners(&arguments, optarg); break;
+        case OPTION_LISTEN: parse_list(&arguments.listeners, optarg); break;
+        case OPTION_STORES: parse_list(&arguments.stores, optarg); break;
         case OPTION_ACCESS_LOG: arguments.access_log = descriptor(optarg); break;
         case OPTION_GENERATION: arguments.generation = (unsigned)strtoul(optarg, NULL, 10); break;
         case OPTION_DESCRIPTOR_LIMIT: arguments.descriptor_limit = strtoul(optarg, NULL, 10); break;
@@ -141,8 +147,8 @@ int main(int argc, char **argv, char **environment)
     log_set_level(config->log.level);
     chroot_rename_paths(&config->pools[0]);
     /* One name can stand for several sockets. */
-    if (arguments.listener_count < config->pools[0].listen_count)
-        fatalx("%zu listening sockets were inherited, the configuration names %zu", arguments.listener_count,
+    if (arguments.listeners.count < config->pools[0].listen_count)
+        fatalx("%zu listening sockets were inherited, the configuration names %zu", arguments.listeners.count,
                config->pools[0].listen_count);
     title_init(argc, argv, environment);
     struct mold_options options = {
@@ -150,8 +156,10 @@ int main(int argc, char **argv, char **environment)
         .pool = &config->pools[0],
         .scoreboard = arguments.scoreboard,
         .channel = arguments.channel,
-        .listeners = arguments.listeners,
-        .listener_count = arguments.listener_count,
+        .listeners = arguments.listeners.items,
+        .listener_count = arguments.listeners.count,
+        .stores = arguments.stores.items,
+        .store_count = arguments.stores.count,
         .access_log = arguments.access_log,
         .generation = arguments.generation,
         .descriptor_limit = arguments.descriptor_limit,

@@ -30,6 +30,7 @@
 #include "region.h"
 #include "scoreboard.h"
 #include "server.h"
+#include "store.h"
 #include "time_out.h"
 #include "title.h"
 #include "traced_worker.h"
@@ -175,6 +176,10 @@ static int load(struct mold *mold)
     }
     die_with_parent();
     if (options->pool->frozen && open_region(&error) < 0) {
+        send_failure(options->channel, error.data);
+        return -1;
+    }
+    if (!store_prepare(options->pool, options->stores, options->store_count, &error)) {
         send_failure(options->channel, error.data);
         return -1;
     }

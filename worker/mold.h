@@ -14,7 +14,9 @@ struct mold_options {
     int channel;
     const int *listeners;
     size_t listener_count; /* one name in pool->listen can stand for several */
-    int access_log;        /* -1: none */
+    const int *stores;     /* store_prepare's */
+    size_t store_count;
+    int access_log; /* -1: none */
     unsigned generation;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE, until rlimits says otherwise; 0: as inherited */
 };

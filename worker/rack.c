@@ -20,6 +20,7 @@
 #include "rack_response.h"
 #include "rack_stream.h"
 #include "script_answer.h"
+#include "store.h"
 #include "time_out.h"
 #include "xalloc.h"
 
@@ -398,6 +399,7 @@ void rack_serve(const struct app *app, struct request *request, bool show_errors
         .file = -1,
     };
 
+    store_select(app);
     rack->exchange = &exchange;
     rack->serial++;
     time_out_begin(app->vm->mrb);

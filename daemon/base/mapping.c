@@ -56,6 +56,14 @@ static enum mapping_kind classify(const struct mapping_reader *reader, const str
     return mapping->start == reader->file_end ? MAPPING_LIBRARIES : MAPPING_YOUNG;
 }
 
+/* One process alone may have touched a page of it so far. Anonymous memory is its own until a fork. */
+static bool is_shared(const char *rest)
+{
+    const char *name = name_of(rest);
+
+    return strlen(rest) > 3 && rest[3] == 's' && (is_file(name) || begins_with(name, "/memfd:"));
+}
+
 bool mapping_parse(struct mapping_reader *reader, const char *line, struct mapping *mapping)
 {
     const char *rest = parse_range(line, &mapping->start, &mapping->end);
@@ -63,6 +71,7 @@ bool mapping_parse(struct mapping_reader *reader, const char *line, struct mappi
     if (rest == NULL)
         return false;
     mapping->kind = classify(reader, mapping, rest);
+    mapping->shared = is_shared(rest);
     reader->file_end = is_file(name_of(rest)) ? mapping->end : 0;
     return true;
 }

@@ -20,6 +20,7 @@ struct mapping {
     uintptr_t start;
     uintptr_t end;
     enum mapping_kind kind;
+    bool shared; /* a file or memfd whose pages are everybody's: nothing of it is the process's own */
 };
 
 /* Takes the lines of one file in their order. The region is [region_start, region_end), both 0: there is none. */

@@ -14,6 +14,7 @@
 struct meter {
     struct mapping_reader reader;
     enum mapping_kind kind; /* of the mapping whose lines are being read */
+    bool shared;
     unsigned mappings;
     bool has_page_tables;
     struct memory_figures figures;
@@ -56,6 +57,7 @@ static void smaps_line(struct meter *meter, const char *line)
 
     if (mapping_parse(&meter->reader, line, &mapping)) {
         meter->kind = mapping.kind;
+        meter->shared = mapping.shared;
         meter->mappings++;
     } else if (parse_field(line, &field)) {
         if (is_named(&field, "Rss")) {
@@ -68,6 +70,8 @@ static void smaps_line(struct meter *meter, const char *line)
         } else if (meter->kind == MAPPING_REGION) {
             if (is_named(&field, "Anonymous"))
                 part->private_bytes += field.bytes;
+        } else if (meter->shared) {
+            return;
         } else if (is_named(&field, "Private_Clean") || is_named(&field, "Private_Dirty")) {
             part->private_bytes += field.bytes;
         }

@@ -60,6 +60,33 @@ static void a_process(void **state)
     }
 }
 
+/* Nobody's own, even when one process alone has touched them so far. */
+static void shared_files(void **state)
+{
+    static const struct {
+        const char *text;
+        bool shared;
+    } lines[] = {
+        { "7f2000000000-7f2000001000 rw-s 00000000 00:01 5                          /memfd:cowherd-store (deleted)",
+          true },
+        { "7f2000000000-7f2000001000 r--s 00000000 fe:00 5                          /srv/www/values", true },
+        { "7f2000000000-7f2000001000 rw-p 00000000 00:01 5                          /memfd:cowherd-region (deleted)",
+          false },
+        { "7f2000002000-7f2000003000 rw-s 00000000 00:01 6                          /dev/zero (deleted)", false },
+        { "7f3000000000-7f3000020000 r-xp 00000000 fe:00 99                         /usr/lib/libc.so.6", false },
+        { "7f1000000000-7f1000021000 rw-p 00000000 00:00 0 ", false },
+    };
+    struct mapping_reader reader = { 0 };
+    struct mapping mapping;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        assert_true(mapping_parse(&reader, lines[i].text, &mapping));
+        if (mapping.shared != lines[i].shared)
+            fail_msg("%d: %s", mapping.shared, lines[i].text);
+    }
+}
+
 static void addresses(void **state)
 {
     struct mapping_reader reader = { 0 };
@@ -108,10 +135,8 @@ static void other_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_process),
-        cmocka_unit_test(addresses),
-        cmocka_unit_test(no_region),
-        cmocka_unit_test(other_lines),
+        cmocka_unit_test(a_process), cmocka_unit_test(shared_files), cmocka_unit_test(addresses),
+        cmocka_unit_test(no_region), cmocka_unit_test(other_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
