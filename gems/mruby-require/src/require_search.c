@@ -12,6 +12,8 @@
 #include <mruby/proc.h>
 #include <mruby/string.h>
 
+#include "require_source.h"
+
 mrb_value path_argument(mrb_state *mrb, mrb_value argument)
 {
     mrb_value path = argument;
@@ -87,6 +89,7 @@ mrb_bool search_file(struct search *search, const char *path)
     if (realpath(path, search->path) == NULL || stat(search->path, &status) == -1) {
         if (errno != ENOENT && errno != ENOTDIR)
             search->reason = strerror(errno);
+        source_tell(path, NULL);
     } else if (!S_ISREG(status.st_mode)) {
         search->reason = S_ISDIR(status.st_mode) ? "Is a directory" : "Not a regular file";
     } else if (access(search->path, R_OK) == -1) {

@@ -171,13 +171,35 @@ static struct RProc *source_compile_fd(mrb_state *mrb, int fd, const char *path)
     return proc;
 }
 
+/* For the whole process: files are files, whichever interpreter loads them. */
+static mrb_require_watcher *watcher;
+
+MRB_API void mrb_require_watch(mrb_require_watcher *wanted)
+{
+    watcher = wanted;
+}
+
+void source_tell(const char *path, const struct stat *status)
+{
+    static const struct stat missing;
+
+    if (watcher != NULL)
+        watcher(path, status != NULL ? status : &missing);
+}
+
 static struct RProc *source_compile(mrb_state *mrb, const char *path)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for its writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat status;
 
-    if (fd == -1)
-        raise_load_error(mrb, path, errno == ENOENT ? NULL : strerror(errno));
+    if (fd == -1) {
+        int error = errno;
+        source_tell(path, NULL);
+        raise_load_error(mrb, path, error == ENOENT ? NULL : strerror(error));
+    }
+    if (watcher != NULL && fstat(fd, &status) == 0)
+        source_tell(path, &status);
     return source_compile_fd(mrb, fd, path);
 }
 

@@ -10,6 +10,10 @@ struct RClass *load_error_class(mrb_state *mrb);
 /* Raises LoadError "cannot load such file -- path", with `reason` behind it when that isn't NULL. */
 mrb_noreturn void raise_load_error(mrb_state *mrb, const char *path, const char *reason);
 
+/* Tells who watches (mruby/require.h) of a file that is looked for; `status` NULL: it is not there. */
+struct stat;
+void source_tell(const char *path, const struct stat *status);
+
 /* Compiles and runs the file at `path`, which becomes its __FILE__: `self` is its top level's, `target` where its
  * methods and constants go. */
 mrb_value source_run(mrb_state *mrb, const char *path, mrb_value self, struct RClass *target);

@@ -39,6 +39,15 @@ MRB_API mrb_value mrb_require_run(mrb_state *mrb, mrb_value code, mrb_value self
 /* Compiles the file under the name `path` and doesn't run it. `mrb` may be one without gems (mrb_open_core). */
 MRB_API void mrb_require_check(mrb_state *mrb, const char *path);
 
+/*
+ * From now on, in whichever interpreter of this process: each file that is loaded by its name is told before it is
+ * compiled, with what it was when it was opened, and each that was looked for and is not there (all zero). NULL: no
+ * more.
+ */
+struct stat;
+typedef void mrb_require_watcher(const char *path, const struct stat *status);
+MRB_API void mrb_require_watch(mrb_require_watcher *watcher);
+
 MRB_END_DECL
 
 #endif
