@@ -150,6 +150,7 @@ WORKER := \
 	worker/dispatch \
 	worker/fcgi \
 	worker/fork_worker \
+	worker/error_page \
 	worker/gate \
 	worker/heap \
 	worker/heap_survey \
@@ -331,7 +332,7 @@ HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit wo
 	worker/region worker/remembered_set
 SCRIPTS := worker/script worker/script_answer worker/script_open worker/script_path worker/script_table \
 	worker/script_tree worker/scripts
-RACK := $(HEAP) worker/answer worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
+RACK := $(HEAP) worker/answer worker/error_page worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
 	worker/rack_input worker/rack_response worker/rack_sendfile worker/rack_shape worker/rack_stream $(SCRIPTS) \
 	worker/interrupt worker/store worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE)
 
@@ -370,6 +371,7 @@ $(eval $(call unit_test,fallback_policy,daemon/fallback_policy))
 $(eval $(call unit_test,fallback_request,daemon/fallback_request base/fcgi_record $(CORE)))
 $(eval $(call unit_test,fcgi,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
+$(eval $(call unit_test,error_page,worker/error_page worker/answer $(CORE)))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
 $(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))

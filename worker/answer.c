@@ -71,29 +71,35 @@ const char *answer_reason(int status)
     }
 }
 
-void answer_plain_with(struct request *request, int status, const char *header, const char *detail)
+void answer_page(struct request *request, int status, const char *fields, const char *body, size_t length)
 {
-    const char *reason = answer_reason(status);
     const char *method = request_param(request, "REQUEST_METHOD");
-    struct strbuf body = { 0 };
     struct strbuf answer = { 0 };
 
-    strbuf_printf(&body, "%d %s\n", status, reason);
-    if (detail != NULL && detail[0] != '\0')
-        strbuf_printf(&body, "\n%s\n", detail);
-    strbuf_printf(&answer,
-                  "Status: %d %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                  "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n%s%s\r\n",
-                  status, reason, body.length, header != NULL ? header : "", header != NULL ? "\r\n" : "");
-
-    size_t body_length = method != NULL && strcmp(method, "HEAD") == 0 ? 0 : body.length;
-    strbuf_append(&answer, body.data, body_length);
+    strbuf_printf(&answer, "Status: %d %s\r\n%sX-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n", status,
+                  answer_reason(status), fields, length);
+    size_t body_length = method != NULL && strcmp(method, "HEAD") == 0 ? 0 : length;
+    strbuf_append(&answer, body, body_length);
     request->status = status;
     if (status >= 500)
         request->error_answered = true;
     if (request_write(request, answer.data, answer.length) == 0)
         request->body_sent += body_length;
     strbuf_free(&answer);
+}
+
+void answer_plain_with(struct request *request, int status, const char *header, const char *detail)
+{
+    struct strbuf fields = { 0 };
+    struct strbuf body = { 0 };
+
+    strbuf_printf(&fields, "Content-Type: text/plain; charset=utf-8\r\n%s%s", header != NULL ? header : "",
+                  header != NULL ? "\r\n" : "");
+    strbuf_printf(&body, "%d %s\n", status, answer_reason(status));
+    if (detail != NULL && detail[0] != '\0')
+        strbuf_printf(&body, "\n%s\n", detail);
+    answer_page(request, status, fields.data, body.data, body.length);
+    strbuf_free(&fields);
     strbuf_free(&body);
 }
 

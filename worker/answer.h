@@ -18,4 +18,7 @@ void answer_plain(struct request *request, int status, const char *detail);
 /* The same with one header line more, as "Allow: GET" (NULL: none). */
 void answer_plain_with(struct request *request, int status, const char *header, const char *detail);
 
+/* The same with a page of one's own; `fields` are its header lines, each with CR LF, Content-Type among them. */
+void answer_page(struct request *request, int status, const char *fields, const char *body, size_t length);
+
 #endif

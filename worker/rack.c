@@ -10,6 +10,7 @@
 #include <mruby/proc.h>
 
 #include "answer.h"
+#include "error_page.h"
 #include "log.h"
 #include "rack_body.h"
 #include "rack_env.h"
@@ -262,7 +263,7 @@ static void fail(struct rack_exchange *exchange, mrb_value exception, bool show_
     mrb_value value;
 
     time_out_mask();
-    vm_describe_exception(exchange->vm, exception, &text);
+    size_t backtrace = vm_describe_exception(exchange->vm, exception, &text);
     if (request->client_gone && vm_call(exchange->vm, failure_is_client_gone, &exception, &value) &&
         mrb_true_p(value)) {
         log_exception(exchange, LOG_LEVEL_DEBUG, "", text.data);
@@ -276,7 +277,10 @@ static void fail(struct rack_exchange *exchange, mrb_value exception, bool show_
     } else {
         int status = vm_call(exchange->vm, failure_status, &exception, &value) ? (int)mrb_integer(value) : 500;
         log_exception(exchange, status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "", text.data);
-        answer_plain(request, status, show_errors ? text.data : NULL);
+        if (show_errors && error_page_wanted(request_param(request, "HTTP_ACCEPT")))
+            error_page_answer(request, status, text.data, backtrace);
+        else
+            answer_plain(request, status, show_errors ? text.data : NULL);
     }
     time_out_unmask();
     strbuf_free(&text);

@@ -61,9 +61,9 @@ bool vm_check_file(const char *path, struct strbuf *errors);
 
 /*
  * Appends "message (Class)" and the backtrace, one "  file:line:in method" a line, of an exception (no newline at the
- * end). Never raises: when the app's own `message` raises, says so.
+ * end). Never raises: when the app's own `message` raises, says so. Returns where in `out` the backtrace begins.
  */
-void vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *out);
+size_t vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *out);
 
 /* Appends where the running Ruby code is, as the backtrace above. */
 void vm_describe_place(struct vm *vm, struct strbuf *out);

@@ -133,7 +133,7 @@ void vm_describe_place(struct vm *vm, struct strbuf *out)
     mrb_gc_arena_restore(vm->mrb, arena);
 }
 
-void vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *out)
+size_t vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *out)
 {
     mrb_state *mrb = vm->mrb;
     struct description description = { .exception = exception, .out = out };
@@ -150,6 +150,7 @@ void vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *ou
         strbuf_puts(out, "(an exception whose message raises another)");
     if (!vm_call(vm, describe_class, &description, &result))
         strbuf_puts(out, " (of a class without a name)");
+    size_t backtrace = out->length;
     if (!vm_call(vm, describe_backtrace, &description, &result))
         strbuf_puts(out, "\n  (its backtrace raises an exception)");
     time_out_unmask();
@@ -158,4 +159,5 @@ void vm_describe_exception(struct vm *vm, mrb_value exception, struct strbuf *ou
     /* Kept, this backtrace would be shown for the next one, too. */
     if (is_stack_error(mrb, exception) || is_memory_error(mrb, exception))
         mrb_exc_ptr(exception)->backtrace = NULL;
+    return backtrace;
 }
