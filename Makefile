@@ -193,6 +193,7 @@ WORKER := \
 	worker/time_out \
 	worker/title \
 	worker/traced_worker \
+	worker/stray_child \
 	worker/vhost \
 	worker/vm \
 	worker/vm_describe \
@@ -339,7 +340,7 @@ RACK := $(HEAP) worker/answer worker/error_page worker/rack worker/rack_body wor
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/answer worker/connection worker/deposit worker/dispatch worker/fcgi worker/gate \
 	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/request_hash worker/server \
-	worker/interrupt worker/time_out worker/title worker/vhost
+	worker/stray_child worker/interrupt worker/time_out worker/title worker/vhost
 
 # What a worker does with its heap between requests, and tells of it.
 COLLECTOR := worker/allocator worker/collector worker/heap_survey
@@ -347,7 +348,7 @@ COLLECTOR := worker/allocator worker/collector worker/heap_survey
 SERVER := $(LOOP) $(COLLECTOR) $(HEAP) $(patsubst daemon/%,%,$(BASE))
 
 # What libfcgi is driven by.
-FCGI := worker/fcgi worker/gate worker/params worker/record_walker base/fcgi_record $(CORE)
+FCGI := worker/fcgi worker/gate worker/params worker/record_walker worker/stray_child base/fcgi_record $(CORE)
 
 # The test's own verifier of the frozen heap.
 VERIFY := $(HEAP) test/unit/heap_verify $(CORE)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "stray_child.h"
 #include "unbegun.h"
 #include "xalloc.h"
 
@@ -75,12 +76,10 @@ void connection_take(struct connection_table *table, struct connection *connecti
     connection->wait = WAIT_NOTHING;
 }
 
-/* The copy would keep it open, and watched. */
+/* The copy would keep it open. */
 static void end_deposited(struct connection_table *table, struct connection *connection)
 {
     mark(connection, true);
-    if (connection->registered)
-        epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     shutdown(connection->fd, SHUT_RDWR);
     table->decided++;
 }
@@ -89,6 +88,9 @@ void connection_close(struct connection_table *table, struct connection *connect
 {
     connection_take(table, connection);
     connection_save(table, connection, NULL, 0);
+    /* A copy elsewhere would keep it watched. */
+    if ((connection->deposited || stray_child_exists) && connection->registered)
+        epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
     if (connection->deposited)
         end_deposited(table, connection);
     close(connection->fd);

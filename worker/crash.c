@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <mruby.h>
 #include <mruby/debug.h>
@@ -14,6 +16,7 @@
 #include "channel.h"
 #include "emergency_answer.h"
 #include "log.h"
+#include "stray_child.h"
 #include "time_out.h"
 #include "unbegun.h"
 
@@ -23,6 +26,7 @@
 #define DESCRIPTORS_MAX 65536
 
 static struct slot *slot;
+static pid_t process;
 static int channel;
 static const int *listeners;
 static size_t listener_count;
@@ -96,13 +100,35 @@ static void on_crash(int number)
 {
     char text[LINE_SIZE];
 
-    answer_request();
-    hand_over_connections();
+    if (!stray_child) {
+        answer_request();
+        hand_over_connections();
+    }
     snprintf(text, sizeof text, "crashed by SIG%s%s%.200s", sigabbrev_np(number),
              slot->request[0] != '\0' ? " in " : "", slot->request);
     log_text(text);
     log_frames(time_out_interpreter());
     raise(number);
+}
+
+/* Whoever leaves in order calls _exit: this one is in the middle of something. */
+static void on_exit_called(int status, void *data)
+{
+    char text[LINE_SIZE];
+    bool in_request = atomic_load_explicit(&slot->request_started_ns, memory_order_relaxed) != 0;
+
+    (void)data;
+    if (stray_child || getpid() != process)
+        return;
+    if (in_request && atomic_load_explicit(&slot->request_bytes_out, memory_order_relaxed) > 0)
+        atomic_fetch_add(&slot->error_answered, 1); /* the answer is cut short, as by any exception */
+    else
+        answer_request();
+    hand_over_connections();
+    snprintf(text, sizeof text, "the worker was ended%s%.200s: exit! was called (status %d), or the log says more",
+             in_request ? " in " : "", in_request ? slot->request : "", status);
+    log_text(text);
+    log_frames(time_out_interpreter());
 }
 
 void crash_open(struct slot *own_slot, int own_channel, const int *own_listeners, size_t count)
@@ -120,6 +146,8 @@ void crash_open(struct slot *own_slot, int own_channel, const int *own_listeners
     channel = own_channel;
     listeners = own_listeners;
     listener_count = count;
+    process = getpid();
+    on_exit(on_exit_called, NULL);
     sigaltstack(&alternate, NULL);
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
         sigaction(crashes[i], &action, NULL);

@@ -1,6 +1,7 @@
 /*
  * When a worker crashes (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT): the request in hand is answered with 500 where no
- * byte of an answer had left, the log gets the Ruby code that was running, and the process ends by that signal.
+ * byte of an answer had left, the log gets the Ruby code that was running, and the process ends by that signal. When
+ * an app ends it (`exit!`, or exit(3) in a library): the same, and it exits with the status that was asked for.
  */
 #ifndef COWHERD_CRASH_H
 #define COWHERD_CRASH_H

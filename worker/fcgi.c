@@ -15,6 +15,7 @@
 #include "log.h"
 #include "params.h"
 #include "record_walker.h"
+#include "stray_child.h"
 #include "xalloc.h"
 
 #define OUTPUT_SIZE 32768 /* libfcgi hands over at most 8 KiB at a time: several leave with one send */
@@ -93,6 +94,8 @@ static int append_output(struct request_transport *transport, const void *bytes,
 
 int OS_Read(int fd, char *buf, size_t len)
 {
+    if (stray_child)
+        stray_child_end();
     if (current == NULL || fd != current->call->fd) {
         errno = EBADF;
         return -1;
@@ -102,6 +105,8 @@ int OS_Read(int fd, char *buf, size_t len)
 
 int OS_Write(int fd, char *buf, size_t len)
 {
+    if (stray_child)
+        stray_child_end();
     if (current == NULL || fd != current->call->fd) {
         errno = EBADF;
         return -1;

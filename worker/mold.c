@@ -32,6 +32,7 @@
 #include "server.h"
 #include "store.h"
 #include "time_out.h"
+#include "stray_child.h"
 #include "title.h"
 #include "traced_worker.h"
 #include "xalloc.h"
@@ -235,6 +236,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     title_worker(pool->name, options->generation, slot_index);
     access_log_open(mold->access_log, strcmp(options->config->log.access.path, "syslog") == 0,
                     options->config->log.access.format, pool->name, slot_index);
+    stray_child_prepare(&mold->board->slot[slot_index], channel, options->listeners, options->listener_count);
 
     struct server_listener *listeners = xcalloc(options->listener_count, sizeof *listeners);
     for (size_t i = 0; i < options->listener_count; i++)

@@ -1,0 +1,54 @@
+#include "stray_child.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "log.h"
+
+bool stray_child;
+bool stray_child_exists;
+
+static struct {
+    const struct slot *slot;
+    int channel;
+    const int *listeners;
+    size_t listener_count;
+} worker;
+
+/* After each fork, also of a child that is about to execute another program: then nothing here is missed. */
+static void let_go(void)
+{
+    int connection = atomic_load_explicit(&worker.slot->request_fd, memory_order_relaxed);
+
+    stray_child = true;
+    close(worker.channel);
+    for (size_t i = 0; i < worker.listener_count; i++)
+        close(worker.listeners[i]);
+    if (connection >= 0)
+        close(connection);
+}
+
+static void note_child(void)
+{
+    stray_child_exists = true;
+}
+
+void stray_child_prepare(const struct slot *slot, int channel, const int *listeners, size_t listener_count)
+{
+    worker.slot = slot;
+    worker.channel = channel;
+    worker.listeners = listeners;
+    worker.listener_count = listener_count;
+    if (pthread_atfork(note_child, NULL, let_go) != 0)
+        fatalx("children of apps can't be looked after");
+}
+
+void stray_child_end(void)
+{
+    log_warnx("process %ld, which an app has forked in a request, has come to the end of the app and is ended",
+              (long)getpid());
+    fflush(stdout);
+    _exit(1);
+}
