@@ -56,6 +56,7 @@ void logs_adopt(const struct config_log *settings, int error_log, int access_log
         log_to_descriptor(error_log);
     else
         log_to_syslog("cowherd");
+    log_set_colour(error_log >= 0 && log_wants_colour(error_log));
     log_set_level(settings->level);
     replace(&error_fd, error_log);
     replace(&access_fd, access_log);
@@ -74,6 +75,7 @@ int logs_access_descriptor(void)
 void logs_close(void)
 {
     log_to_descriptor(STDERR_FILENO);
+    log_set_colour(false);
     replace(&error_fd, -1);
     replace(&access_fd, -1);
 }

@@ -9,6 +9,7 @@
 #include "app.h"
 #include "clock.h"
 #include "json.h"
+#include "log.h"
 #include "strbuf.h"
 
 #define KEPT_CAPACITY 16384 /* a line longer than this is not kept room for */
@@ -17,6 +18,7 @@
 static struct {
     int fd;
     bool to_syslog;
+    bool in_colour;
     enum config_access_format format;
     const char *pool;
     unsigned worker;
@@ -29,6 +31,7 @@ void access_log_open(int fd, bool to_syslog, enum config_access_format format, c
 {
     access_log.fd = fd;
     access_log.to_syslog = to_syslog;
+    access_log.in_colour = fd != -1 && log_wants_colour(fd);
     access_log.format = format;
     access_log.pool = pool;
     access_log.worker = worker;
@@ -41,6 +44,7 @@ void access_log_replace(int fd)
     if (access_log.fd != -1)
         close(access_log.fd);
     access_log.fd = fd;
+    access_log.in_colour = log_wants_colour(fd);
 }
 
 bool access_log_enabled(void)
@@ -136,17 +140,26 @@ static void append_json(struct strbuf *out, const struct request *request, int64
     json_end_object(&json);
 }
 
+static const char *colour_of(int status)
+{
+    return status >= 500 ? "\033[31m" : status >= 400 ? "\033[33m" : status >= 300 ? "\033[36m" : "\033[32m";
+}
+
 void access_log_write(const struct request *request, int64_t finished_ns)
 {
     struct strbuf *line = &access_log.line;
 
     if (!access_log_enabled())
         return;
+    const char *colour = access_log.in_colour ? colour_of(request->status) : "";
     line->length = 0;
+    strbuf_puts(line, colour);
     if (access_log.format == ACCESS_JSON)
         append_json(line, request, finished_ns);
     else
         append_text(line, request);
+    if (*colour)
+        strbuf_puts(line, "\033[0m");
     if (access_log.to_syslog) {
         syslog(LOG_INFO, "%.*s", SYSLOG_MAX, line->data);
     } else {

@@ -19,19 +19,23 @@
 
 #define LINE_SIZE 2048
 
+#define COLOUR_OFF "\033[0m"
+
 static const struct {
     const char *name;
     int priority;
+    const char *colour;
 } levels[] = {
-    [LOG_LEVEL_ERROR] = { "error", LOG_ERR },
-    [LOG_LEVEL_WARN] = { "warn", LOG_WARNING },
-    [LOG_LEVEL_INFO] = { "info", LOG_INFO },
-    [LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG },
+    [LOG_LEVEL_ERROR] = { "error", LOG_ERR, "\033[31m" },
+    [LOG_LEVEL_WARN] = { "warn", LOG_WARNING, "\033[33m" },
+    [LOG_LEVEL_INFO] = { "info", LOG_INFO, "" },
+    [LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG, "\033[2m" },
 };
 #define LEVELS (sizeof levels / sizeof levels[0])
 
 static enum { SINK_PLAIN, SINK_DESCRIPTOR, SINK_SYSLOG, SINK_SUPERVISOR } sink = SINK_PLAIN;
 static int sink_fd = STDERR_FILENO;
+static bool in_colour;
 static enum log_level threshold = LOG_LEVEL_INFO;
 
 /*
@@ -169,6 +173,8 @@ static void put_line(enum log_level level, const char *source, const char *text,
     line_start(&line);
     switch (sink) {
     case SINK_DESCRIPTOR:
+        if (in_colour)
+            line_puts(&line, levels[level].colour);
         line_puts(&line, clock_iso8601(now));
         line_puts(&line, " ");
         line_puts(&line, levels[level].name);
@@ -188,6 +194,8 @@ static void put_line(enum log_level level, const char *source, const char *text,
         break;
     }
     line_escape(&line, text, length, 0);
+    if (sink == SINK_DESCRIPTOR && in_colour && *levels[level].colour)
+        line_puts(&line, COLOUR_OFF);
     if (sink == SINK_SYSLOG)
         syslog(levels[level].priority, "%.*s", line.length > 65536 ? 65536 : (int)line.length, line.data);
     else
@@ -296,6 +304,19 @@ void log_to_descriptor(int fd)
 {
     sink = SINK_DESCRIPTOR;
     sink_fd = fd;
+}
+
+void log_set_colour(bool colour)
+{
+    in_colour = colour;
+}
+
+bool log_wants_colour(int fd)
+{
+    const char *refused = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+
+    return isatty(fd) && (refused == NULL || *refused == '\0') && (terminal == NULL || strcmp(terminal, "dumb") != 0);
 }
 
 void log_to_syslog(const char *ident)

@@ -14,6 +14,7 @@
 #define COWHERD_LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -25,6 +26,10 @@ void log_set_level(enum log_level level);
 
 /* Where lines go. Until one is chosen: "PROGRAM: text" on standard error. The descriptor stays the caller's. */
 void log_to_descriptor(int fd);
+/* Whether lines to a descriptor are in colour, by their level: for a terminal. */
+void log_set_colour(bool colour);
+/* Whether what goes to `fd` had better be: a terminal that isn't dumb, and NO_COLOR is not set. */
+bool log_wants_colour(int fd);
 void log_to_syslog(const char *ident);
 /* In a mold or worker: as records on `fd` (its standard error). */
 void log_to_supervisor(int fd);
