@@ -63,6 +63,7 @@ DAEMON := \
 	daemon/control \
 	daemon/control_client \
 	daemon/crash_loop \
+	daemon/dev \
 	daemon/env_dir \
 	daemon/fallback \
 	daemon/fallback_command \
@@ -131,6 +132,7 @@ DAEMON := \
 	daemon/upgrade_guard \
 	daemon/warm_up \
 	daemon/warm_up_exchange \
+	daemon/watch \
 	daemon/workers
 
 WORKER := \
@@ -148,9 +150,9 @@ WORKER := \
 	worker/deposit \
 	worker/descriptors \
 	worker/dispatch \
+	worker/error_page \
 	worker/fcgi \
 	worker/fork_worker \
-	worker/error_page \
 	worker/gate \
 	worker/heap \
 	worker/heap_survey \
@@ -158,6 +160,7 @@ WORKER := \
 	worker/interrupt \
 	worker/listening \
 	worker/load_guard \
+	worker/loaded_files \
 	worker/main \
 	worker/malloc_limit \
 	worker/mold \
@@ -190,10 +193,10 @@ WORKER := \
 	worker/scripts \
 	worker/server \
 	worker/store \
+	worker/stray_child \
 	worker/time_out \
 	worker/title \
 	worker/traced_worker \
-	worker/stray_child \
 	worker/vhost \
 	worker/vm \
 	worker/vm_describe \
@@ -368,11 +371,11 @@ $(eval $(call unit_test,config_errors,$(CONFIG) $(CORE),yaml))
 $(eval $(call unit_test,emergency_answer,base/emergency_answer base/fcgi_record $(CORE)))
 $(eval $(call unit_test,env_dir,daemon/env_dir config/names config/values $(CORE)))
 $(eval $(call unit_test,escrow,base/escrow))
+$(eval $(call unit_test,error_page,worker/error_page worker/answer $(CORE)))
 $(eval $(call unit_test,fallback_policy,daemon/fallback_policy))
 $(eval $(call unit_test,fallback_request,daemon/fallback_request base/fcgi_record $(CORE)))
 $(eval $(call unit_test,fcgi,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
-$(eval $(call unit_test,error_page,worker/error_page worker/answer $(CORE)))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
 $(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
@@ -426,6 +429,7 @@ $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
 $(eval $(call unit_test,trace_report,daemon/trace_report base/json $(CORE)))
 $(eval $(call unit_test,unbegun,base/unbegun))
 $(eval $(call unit_test,warm_up_exchange,daemon/warm_up_exchange base/fcgi_record $(CORE)))
+$(eval $(call unit_test,watch,daemon/watch $(CORE)))
 $(eval $(call unit_test,values,config/values $(CORE)))
 $(eval $(call unit_test,vhost,worker/vhost))
 $(eval $(call unit_test,time_out,worker/rack_failure $(HEAP) worker/interrupt worker/time_out worker/vm worker/vm_describe \

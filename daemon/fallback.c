@@ -74,12 +74,14 @@ static pid_t spawn(const struct fallback *fallback, int board, int channel, int 
 
     for (size_t i = 0; i < pool->listener_count; i++)
         listeners[i] = pool->listeners[i]->fd;
-    config_print_pool(pool->serving->config, pool->serving->settings, &text);
+    struct config *own = pool->serving ? pool->serving->config : pool->stuck;
+    const struct config_pool *settings = pool->serving ? pool->serving->settings : config_pool_find(own, pool->name);
+    config_print_pool(own, settings, &text);
     int config = spawn_memfd("cowherd-config", text.data, text.length);
     pid_t pid = -1;
     if (config >= 0) {
         pid = spawn_fallback(&(struct spawn_mold){
-            .pool = pool->serving->settings,
+            .pool = settings,
             .config = config,
             .scoreboard = board,
             .channel = channel,
@@ -168,6 +170,16 @@ static void tell_next_try(struct fallback *fallback, int64_t next_try_ns)
         fallback->next_try_ns = next_try_ns;
 }
 
+/* For its page. */
+static void tell_trouble(const struct fallback *fallback)
+{
+    struct message news = { .type = MESSAGE_TROUBLE };
+
+    snprintf(news.text, sizeof news.text, "%s", fallback->pool->last_error ? fallback->pool->last_error : "");
+    if (fallback->channel.fd >= 0)
+        channel_send(fallback->channel.fd, &news, NULL, 0);
+}
+
 /* Where no worker waits or is on its way, none is wanted. */
 static bool tries_in_vain(const struct generation *generation)
 {
@@ -181,9 +193,10 @@ static struct fallback_facts facts_of(struct fallback *fallback, int64_t now)
     struct fallback_facts facts = {
         .present = fallback->pid != 0 || now < fallback->not_before_ns,
         .accepts = fallback->pid != 0 && !fallback->leaving,
-        .in_trouble = serving && !pool->stopping && (serving->mold.pid == 0 || tries_in_vain(serving)),
+        .in_trouble =
+            !pool->stopping && (serving ? serving->mold.pid == 0 || tries_in_vain(serving) : pool->stuck != NULL),
         .serving = count_serving(pool),
-        .pause_ns = crash_loop_remaining(pool, now),
+        .pause_ns = pool->stuck ? FALLBACK_PAUSE_NS : crash_loop_remaining(pool, now),
     };
     if (facts.serving > 0)
         fallback->without_since_ns = 0;
@@ -207,7 +220,9 @@ void fallback_look(struct fallback *fallback)
         break;
     case FALLBACK_LEAVE_AS_IS: break;
     }
-    if (fallback->pid != 0 && !fallback->leaving && facts.pause_ns > 0)
+    if (fallback->pid != 0 && !fallback->leaving && fallback->pool->stuck)
+        tell_trouble(fallback);
+    else if (fallback->pid != 0 && !fallback->leaving && facts.pause_ns > 0)
         tell_next_try(fallback, now + facts.pause_ns);
 }
 

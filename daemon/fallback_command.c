@@ -57,6 +57,7 @@ struct server {
     bool leaving;
     struct loop_timer again; /* to listen again; when leaving: to be gone */
     int64_t next_try_ns;
+    char trouble[CHANNEL_TEXT_SIZE]; /* for the page; "": nothing is told */
     struct client clients[CLIENTS_MAX];
     unsigned client_count;
 };
@@ -102,18 +103,40 @@ static unsigned retry_after(const struct server *server)
     return fallback_retry_after(server->next_try_ns - clock_monotonic_ns());
 }
 
+/* For development: the page says why. */
+static void append_trouble(struct strbuf *records, uint16_t request_id, const char *trouble)
+{
+    struct strbuf page = { 0 };
+
+    strbuf_printf(&page,
+                  "Status: 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                  "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n\r\n"
+                  "503 Service Unavailable\n\n%s\n",
+                  strlen("503 Service Unavailable\n\n\n") + strlen(trouble), trouble);
+    fcgi_record_append(records, FCGI_RECORD_STDOUT, request_id, page.data, page.length);
+    fcgi_record_append(records, FCGI_RECORD_STDOUT, request_id, "", 0);
+    fcgi_record_append_end(records, request_id, 0, FCGI_STATUS_REQUEST_COMPLETE);
+    strbuf_free(&page);
+}
+
 static void answer(struct client *client)
 {
     struct server *server = client->server;
-    uint8_t records[EMERGENCY_ANSWER_SIZE];
-    size_t length = emergency_answer(records, client->request.request_id, 503, retry_after(server));
+    uint8_t emergency[EMERGENCY_ANSWER_SIZE];
+    struct strbuf records = { 0 };
 
+    if (server->trouble[0] != '\0')
+        append_trouble(&records, client->request.request_id, server->trouble);
+    else
+        strbuf_append(&records, (const char *)emergency,
+                      emergency_answer(emergency, client->request.request_id, 503, retry_after(server)));
     count(&server->slot->accepted);
     /* The first that is sent on a new connection: there is room for it. */
-    if (send(client->source.fd, records, length, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)length)
+    if (send(client->source.fd, records.data, records.length, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)records.length)
         count(&server->slot->error_answered);
     else
         count(&server->slot->client_gone);
+    strbuf_free(&records);
     /* Open until the body has come: some clients take an end before that for a failure. */
     loop_timer_set(server->loop, &client->deadline, clock_monotonic_ns() + PATIENCE_NS);
 }
@@ -269,6 +292,8 @@ static void channel_ready(void *data, uint32_t events)
     while ((got = channel_receive(server->channel.fd, &message, descriptors)) > 0) {
         if (message.type == MESSAGE_NEXT_TRY)
             server->next_try_ns = message.next_try.at_ns;
+        else if (message.type == MESSAGE_TROUBLE)
+            memcpy(server->trouble, message.text, strlen(message.text) + 1);
         else if (message.type == MESSAGE_DRAIN && !server->leaving)
             leave(server, message.drain.take_backlog);
     }

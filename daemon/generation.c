@@ -13,6 +13,7 @@
 #include "allocator_library.h"
 #include "channel.h"
 #include "clock.h"
+#include "dev.h"
 #include "env_dir.h"
 #include "inquiry.h"
 #include "log.h"
@@ -78,6 +79,12 @@ static void fail(struct generation *generation, const char *reason)
     generation_event(generation, GENERATION_FAIL, reason);
 }
 
+void generation_file_loaded(struct generation *generation, const struct message *message)
+{
+    if (generation->pool->supervisor->dev)
+        dev_file_loaded(generation->pool->supervisor->dev, generation, message);
+}
+
 static void mold_message(struct generation *generation, const struct message *message)
 {
     switch (message->type) {
@@ -100,6 +107,7 @@ static void mold_message(struct generation *generation, const struct message *me
         generation->mold.leaving = generation->state != GENERATION_SERVING;
         fail(generation, message->text);
         break;
+    case MESSAGE_FILE_LOADED: generation_file_loaded(generation, message); break;
     case MESSAGE_FORKED:
         workers_forked(generation, message->forked.slot, message->forked.pid, message->forked.error);
         break;
@@ -236,6 +244,7 @@ static pid_t spawn_with_descriptors(struct generation *generation, const char *l
         .store_count = store_count,
         .generation = generation->number,
         .descriptor_limit = generation->pool->supervisor->descriptor_limit,
+        .tell_files = generation->pool->supervisor->dev != NULL,
     };
     pid = spawn_mold(&options);
 done:;

@@ -27,6 +27,7 @@
 
 struct pool;
 struct trace;
+struct message;
 
 struct worker {
     struct generation *generation;
@@ -132,6 +133,9 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
 struct generation *generation_adopt(struct pool *pool, struct config *config, struct listener *const *listeners,
                                     size_t listener_count, int board, uint32_t slots, struct strbuf *error);
 bool generation_adopt_mold(struct generation *generation, int channel, int output);
+
+/* Its mold, or a worker, has told of a file. */
+void generation_file_loaded(struct generation *generation, const struct message *message);
 
 /* Something happened; acts as the table says. `reason` (static text) says why, for the log. */
 void generation_event(struct generation *generation, enum generation_event event, const char *reason);

@@ -26,6 +26,7 @@ struct options {
     const char *socket; /* -s, NULL: from the configuration */
     bool verbose;       /* -v */
     bool json;          /* --json */
+    bool dev;           /* --dev */
     const char *number; /* --requests */
     const char *svg;    /* --svg */
     const char *worker; /* --worker */
@@ -70,7 +71,7 @@ static int command_over_control(const struct options *options, const char *line)
 
 static int run_run(const struct options *options)
 {
-    return supervisor_run(options->config);
+    return supervisor_run(options->config, options->dev);
 }
 
 static int run_check(const struct options *options)
@@ -178,7 +179,9 @@ static int run_front(const struct options *options)
 }
 
 static const struct command commands[] = {
-    { "run", "run [-c FILE]", "run in the foreground until stopped", 0, 0, run_run },
+    { "run", "run [--dev] [-c FILE]",
+      "run in the foreground until stopped; --dev reloads when a file changes and shows errors in the page", 0, 0,
+      run_run },
     { "check", "check [-v] [-c FILE]", "check the configuration and compile the apps; -v prints it in canonical form",
       0, 0, run_check },
     { "reload", "reload [-c FILE | -s SOCKET] [POOL]", "start a new generation, wait for it, drain the old one", 0, 1,
@@ -253,6 +256,8 @@ static int parse(const struct command *command, int argc, char **argv, struct op
             options->verbose = true;
         else if (strcmp(word, "--json") == 0)
             options->json = true;
+        else if (strcmp(word, "--dev") == 0)
+            options->dev = true;
         else
             return usage_error(command, "does not know the option", word);
     }

@@ -48,6 +48,7 @@ void pool_free(struct pool *pool)
     rescue_drop(pool);
     stores_free(&pool->stores);
     config_release(pool->next);
+    config_release(pool->stuck);
     config_release(pool->scaled_config);
     free(pool->last_error);
     free(pool->name);
@@ -56,7 +57,8 @@ void pool_free(struct pool *pool)
 
 bool pool_is_gone(const struct pool *pool)
 {
-    return !pool->generations && pool->fallback.pid == 0 && !loop_timer_is_set(&pool->retry) && !pool->next;
+    return !pool->generations && pool->fallback.pid == 0 && !loop_timer_is_set(&pool->retry) && !pool->next &&
+           !pool->stuck;
 }
 
 const struct config_pool *pool_settings(const struct pool *pool)
@@ -92,6 +94,26 @@ static void remember_error(struct pool *pool, unsigned generation, const char *t
     pool->last_error_generation = generation;
 }
 
+/*
+ * For development, where nothing has served yet: the listeners stay open, and the fallback shows what went wrong until
+ * a file has changed.
+ */
+static void get_stuck(struct pool *pool, struct config *config)
+{
+    if (!pool->supervisor->dev || pool->serving || pool->stopping)
+        return;
+    if (pool->upcoming_listener_count > 0) {
+        release_listeners(pool, &pool->listeners, &pool->listener_count);
+        pool->listeners = pool->upcoming_listeners;
+        pool->listener_count = pool->upcoming_listener_count;
+        pool->upcoming_listeners = NULL;
+        pool->upcoming_listener_count = 0;
+    }
+    config_retain(config);
+    config_release(pool->stuck);
+    pool->stuck = config;
+}
+
 /* Takes the tickets over. */
 static void start_generation(struct pool *pool, struct config *config, struct ticket_list *tickets)
 {
@@ -106,8 +128,10 @@ static void start_generation(struct pool *pool, struct config *config, struct ti
                                       number, &error);
     if (!generation) {
         log_warnx("%s: generation %u can't be started: %s", pool->name, number, error.data);
+        get_stuck(pool, config);
         release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
         remember_error(pool, number, error.data);
+        fallback_look(&pool->fallback);
         char *text = xasprintf("%s: generation %u can't be started: %s%s", pool->name, number, error.data,
                                pool->serving ? GOES_ON : "");
         ticket_list_settle(tickets, false, text);
@@ -204,6 +228,8 @@ void pool_generation_serves(struct pool *pool, struct generation *generation)
     struct generation *before = pool->serving;
     pool->serving = generation;
     pool->upcoming = NULL;
+    config_release(pool->stuck);
+    pool->stuck = NULL;
     generation->serves_after_ns = clock_monotonic_ns() - generation->asked_ns;
     remember_error(pool, 0, NULL);
     renewal_set(pool);
@@ -267,9 +293,11 @@ void pool_generation_failed(struct pool *pool, struct generation *generation)
 {
     if (pool->upcoming == generation) {
         pool->upcoming = NULL;
+        get_stuck(pool, generation->config);
         release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
     }
     remember_error(pool, generation->number, generation->error.data);
+    fallback_look(&pool->fallback);
     char *text = xasprintf("%s: generation %u failed: %s%s", pool->name, generation->number, generation->error.data,
                            pool->serving ? GOES_ON : "");
     ticket_list_settle(&generation->tickets, false, text);
@@ -309,6 +337,8 @@ void pool_stop(struct pool *pool, bool now)
     ticket_list_settle(&pool->next_tickets, false, "the pool is being stopped");
     config_release(pool->next);
     pool->next = NULL;
+    config_release(pool->stuck);
+    pool->stuck = NULL;
     for (struct generation *generation = pool->generations; generation; generation = generation->next) {
         for (size_t i = 0; i < generation->listener_count; i++)
             generation->take_backlog |= !generation->listeners[i]->inherited;

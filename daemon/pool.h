@@ -56,6 +56,8 @@ struct pool {
     struct rescued rescued;     /* connections of workers that were killed */
     struct stores stores;       /* the memory that its apps share */
     bool stopping;
+    struct config
+        *stuck; /* held: for development, none has served yet and this one has failed; the fallback says why */
     struct config *scaled_config; /* held: where this is in force, a fixed pool has... */
     unsigned scaled;              /* ... so many workers in place of those configured */
 };

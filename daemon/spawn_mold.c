@@ -209,6 +209,7 @@ pid_t spawn_mold(const struct spawn_mold *options)
                           generation,
                           "--descriptor-limit",
                           limit,
+                          options->tell_files ? "--tell-files" : NULL,
                           NULL };
     pid_t pid = spawn(options->pool, options->environment, options->library, arguments, handed.descriptors,
                       handed.count, options->output);

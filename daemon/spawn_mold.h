@@ -2,6 +2,7 @@
 #ifndef COWHERD_SPAWN_MOLD_H
 #define COWHERD_SPAWN_MOLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -22,6 +23,7 @@ struct spawn_mold {
     size_t store_count;
     unsigned generation;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE that it is to have */
+    bool tell_files;                /* of each Ruby file that is loaded (FILE_LOADED) */
 };
 
 /* The path of cowherd-mold: beside this program, else in libexec/cowherd beside its folder. NULL with errno; free(3).

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "control.h"
 #include "crash_loop.h"
+#include "dev.h"
 #include "load_config.h"
 #include "log.h"
 #include "logs.h"
@@ -69,7 +70,7 @@ static void look_while_starting(struct supervisor *supervisor)
     bool all_serve = true;
     for (size_t i = 0; i < supervisor->pool_count; i++) {
         const struct pool *pool = supervisor->pools[i];
-        if (pool->serving || pool->stopping)
+        if (pool->serving || pool->stopping || pool->stuck)
             continue;
         if (pool->upcoming) {
             all_serve = false;
@@ -159,6 +160,10 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
     struct config_report report = { 0 };
     struct strbuf root_users = { 0 };
     struct config *config = config_load(supervisor->config_path, &report);
+    if (config && supervisor->dev) {
+        dev_adapt(supervisor->dev, config);
+        dev_watch_config(supervisor->dev, config);
+    }
     for (size_t i = 0; i < report.warnings.count; i++)
         log_warnx("%s", report.warnings.items[i]);
     if (!config) {
@@ -432,6 +437,8 @@ static void run(struct supervisor *supervisor)
 
 static void end(struct supervisor *supervisor)
 {
+    if (supervisor->dev)
+        dev_stop(supervisor->dev);
     sampler_stop(&supervisor->sampler);
     announce_close(&supervisor->announce);
     oom_watch_stop(&supervisor->oom_watch);
@@ -449,6 +456,8 @@ static void end(struct supervisor *supervisor)
 static void start_and_run(struct supervisor *supervisor)
 {
     prepare(supervisor);
+    if (supervisor->dev)
+        dev_start(supervisor->dev, supervisor);
     if (start(supervisor) == 0)
         run(supervisor);
     else
@@ -500,7 +509,7 @@ static void protect_from_memory_shortage(void)
         oom_score_set(OWN_OOM_SCORE);
 }
 
-int supervisor_run(const char *config_path)
+int supervisor_run(const char *config_path, bool development)
 {
     struct supervisor supervisor = { .started_ns = clock_monotonic_ns() };
     struct strbuf error = { 0 };
@@ -521,9 +530,14 @@ int supervisor_run(const char *config_path)
         inherited_free(&supervisor.listeners.inherited);
         return 2;
     }
+    if (development) {
+        supervisor.dev = dev_new();
+        dev_adapt(supervisor.dev, supervisor.config);
+    }
     if (root_users_unasked(supervisor.config, &error)) {
         fprintf(stderr, "%s\n", error.data);
         strbuf_free(&error);
+        dev_free(supervisor.dev);
         config_release(supervisor.config);
         inherited_free(&supervisor.listeners.inherited);
         return 2;
@@ -550,6 +564,7 @@ int supervisor_run(const char *config_path)
     pid_file_close();
     log_info("stopped");
 done:
+    dev_free(supervisor.dev);
     logs_close();
     strbuf_free(&error);
     inherited_free(&supervisor.listeners.inherited);

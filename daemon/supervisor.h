@@ -19,6 +19,7 @@
 #include "upgrade.h"
 
 struct control;
+struct dev;
 
 enum supervisor_state { SUPERVISOR_STARTING, SUPERVISOR_RUNNING, SUPERVISOR_STOPPING };
 
@@ -42,13 +43,15 @@ struct supervisor {
     struct status_server status_server;
     struct ticket_list stop_tickets;
     struct upgrade upgrade;
+    struct dev *dev; /* NULL: it isn't for development */
     int64_t started_ns;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE at the start: its children's */
     int exit_status;
 };
 
-/* Runs until stopped. The exit status: 0 stopped as asked, 1 could not start, 2 the configuration can't be used. */
-int supervisor_run(const char *config_path);
+/* Runs until stopped; for development as dev.h says. The exit status: 0 stopped as asked, 1 could not start, 2 the
+ * configuration can't be used. */
+int supervisor_run(const char *config_path, bool development);
 
 /* Whether the process is a mold or a worker, of whatever pool. */
 bool supervisor_knows_process(const struct supervisor *supervisor, pid_t pid);

@@ -127,6 +127,8 @@ static bool is_carried(const struct generation *upcoming)
 /* What can't be carried and will soon be over; NULL: nothing. */
 static const char *not_now(const struct supervisor *supervisor)
 {
+    if (supervisor->dev)
+        return "cowherd runs for development: stop it and start it anew";
     if (supervisor->take_control || supervisor->take_pid_file)
         return "the cowherd before this one has not left";
     for (size_t i = 0; i < supervisor->pool_count; i++)

@@ -232,6 +232,7 @@ static void worker_message(struct worker *worker, const struct message *message)
         worker->almost_done = true;
         workers_recycle(worker->generation);
         break;
+    case MESSAGE_FILE_LOADED: generation_file_loaded(worker->generation, message); break;
     case MESSAGE_SPENT: worker_spent(worker); break;
     case MESSAGE_REPORTED: trace_reported(worker, message->reported.bytes, message->reported.error); break;
     default:

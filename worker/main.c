@@ -29,7 +29,8 @@ enum {
     OPTION_STORES,
     OPTION_ACCESS_LOG,
     OPTION_GENERATION,
-    OPTION_DESCRIPTOR_LIMIT
+    OPTION_DESCRIPTOR_LIMIT,
+    OPTION_TELL_FILES
 };
 
 static const struct option known_options[] = {
@@ -42,6 +43,7 @@ static const struct option known_options[] = {
     { "access-log-fd", required_argument, NULL, OPTION_ACCESS_LOG },
     { "generation", required_argument, NULL, OPTION_GENERATION },
     { "descriptor-limit", required_argument, NULL, OPTION_DESCRIPTOR_LIMIT },
+    { "tell-files", no_argument, NULL, OPTION_TELL_FILES },
     { 0 },
 };
 
@@ -56,6 +58,7 @@ struct arguments {
     struct list listeners, stores;
     unsigned generation;
     unsigned long descriptor_limit;
+    bool tell_files;
 };
 
 /* Inherited descriptors are ours alone: nothing that an app executes gets them. */
@@ -93,6 +96,7 @@ static struct arguments parse_arguments(int argc, char **argv)
         case OPTION_ACCESS_LOG: arguments.access_log = descriptor(optarg); break;
         case OPTION_GENERATION: arguments.generation = (unsigned)strtoul(optarg, NULL, 10); break;
         case OPTION_DESCRIPTOR_LIMIT: arguments.descriptor_limit = strtoul(optarg, NULL, 10); break;
+        case OPTION_TELL_FILES: arguments.tell_files = true; break;
         default: exit(2);
         }
     }
@@ -163,6 +167,7 @@ int main(int argc, char **argv, char **environment)
         .access_log = arguments.access_log,
         .generation = arguments.generation,
         .descriptor_limit = arguments.descriptor_limit,
+        .tell_files = arguments.tell_files,
     };
     return mold_run(&options);
 }

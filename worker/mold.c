@@ -23,6 +23,7 @@
 #include "fork_worker.h"
 #include "heap.h"
 #include "load_guard.h"
+#include "loaded_files.h"
 #include "log.h"
 #include "orphaned.h"
 #include "outer_environment.h"
@@ -31,8 +32,8 @@
 #include "scoreboard.h"
 #include "server.h"
 #include "store.h"
-#include "time_out.h"
 #include "stray_child.h"
+#include "time_out.h"
 #include "title.h"
 #include "traced_worker.h"
 #include "xalloc.h"
@@ -185,6 +186,8 @@ static int load(struct mold *mold)
         return -1;
     }
     load_guard_begin(options->channel);
+    if (options->tell_files)
+        loaded_files_tell(options->channel);
     mold->apps = app_set_load(options->pool, &load_guard_watch, &error);
     fflush(stdout);
     load_guard_end();
@@ -230,13 +233,15 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     dup2(output, STDERR_FILENO);
     close(output);
     ignore_stray_signals();
+    if (options->tell_files)
+        loaded_files_tell(channel);
     crash_open(&mold->board->slot[slot_index], channel, options->listeners, pool->listen_count);
+    stray_child_prepare(&mold->board->slot[slot_index], channel, options->listeners, options->listener_count);
     time_out_open(&mold->board->slot[slot_index], pool->timeouts.request_ns);
     app_set_after_fork(mold->apps);
     title_worker(pool->name, options->generation, slot_index);
     access_log_open(mold->access_log, strcmp(options->config->log.access.path, "syslog") == 0,
                     options->config->log.access.format, pool->name, slot_index);
-    stray_child_prepare(&mold->board->slot[slot_index], channel, options->listeners, options->listener_count);
 
     struct server_listener *listeners = xcalloc(options->listener_count, sizeof *listeners);
     for (size_t i = 0; i < options->listener_count; i++)

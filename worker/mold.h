@@ -19,6 +19,7 @@ struct mold_options {
     int access_log; /* -1: none */
     unsigned generation;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE, until rlimits says otherwise; 0: as inherited */
+    bool tell_files;                /* the supervisor is told of each Ruby file that is loaded */
 };
 
 /* The exit status of the mold, and, in each worker that it forks, of the worker. */

@@ -65,6 +65,12 @@ struct message {
         struct {
             uint32_t format; /* enum status_format */
         } status;
+        struct {
+            uint64_t inode; /* as it was when it was opened; all 0: it could not be */
+            int64_t size;
+            int64_t modified_ns;
+            char path[1000]; /* absolute, inside the chroot; longer ones are not told */
+        } file;
         char text[CHANNEL_TEXT_SIZE]; /* NUL-terminated */
         uint8_t none;
     };
