@@ -15,24 +15,24 @@ static struct {
     int channel;
     const int *listeners;
     size_t listener_count;
+    int connection; /* of the request in hand; noted before the fork: the slot is shared, and the worker goes on */
 } worker;
 
 /* After each fork, also of a child that is about to execute another program: then nothing here is missed. */
 static void let_go(void)
 {
-    int connection = atomic_load_explicit(&worker.slot->request_fd, memory_order_relaxed);
-
     stray_child = true;
     close(worker.channel);
     for (size_t i = 0; i < worker.listener_count; i++)
         close(worker.listeners[i]);
-    if (connection >= 0)
-        close(connection);
+    if (worker.connection >= 0)
+        close(worker.connection);
 }
 
 static void note_child(void)
 {
     stray_child_exists = true;
+    worker.connection = atomic_load_explicit(&worker.slot->request_fd, memory_order_relaxed);
 }
 
 void stray_child_prepare(const struct slot *slot, int channel, const int *listeners, size_t listener_count)
