@@ -190,9 +190,10 @@ module Cowherd
         headers_out['content-encoding'] = encoding
       end
 
+      # In a log hook the one that was answered.
       def status
-        env
-        Cowherd::Server.status_code
+        answered = env['STATUS']
+        answered ? answered.to_i : Cowherd::Server.status_code
       end
 
       def status=(status)

@@ -87,6 +87,8 @@ module Cowherd
         if name.empty? || !name.tr('a-z0-9_', '').empty?
           raise ArgumentError, "#{name.inspect} can't be the name of a variable"
         end
+        # A front end that asks whether the request may go on is told, too.
+        request.headers_out["variable-#{name}"] = value if env['FCGI_ROLE'] == 'AUTHORIZER'
         __store(name.upcase, value)
       end
 
@@ -106,7 +108,7 @@ module Cowherd
         when 'request' then request.request_line
         when 'request_body' then request.body
         when 'request_uri' then request.unparsed_uri
-        when 'status' then Cowherd::Server.status_code.to_s
+        when 'status' then request.status.to_s
         end
       end
 

@@ -51,6 +51,23 @@ assert('Var#set: for who comes later') do
   assert_equal %w[JP 12 q=2], [env['COUNTRY'], env['BACKEND'], env['QUERY_STRING']]
 end
 
+assert('Var#set: an authorizer tells the front end, too') do
+  [['AUTHORIZER', { 'variable-country' => 'JP' }], ['RESPONDER', nil], [nil, nil]].each do |role, headers|
+    env = ServerTest.env('FCGI_ROLE' => role)
+    assert_nil(ServerTest.run(:access, env) { Nginx::Var.new.set('Country', 'JP'); nil })
+    headers.nil? ? assert_nil(Nginx.headers_for(env)) : assert_equal(headers, Nginx.headers_for(env))
+  end
+end
+
+assert('Var#status, Var#body_bytes_sent, Var#request_time: in a log hook what was answered') do
+  env = ServerTest.env('STATUS' => '404', 'BODY_BYTES_SENT' => '12', 'REQUEST_TIME' => '0.003')
+  ServerTest.run(:log, env) do
+    var = Nginx::Var.new
+    assert_equal %w[404 12 0.003], [var.status, var.body_bytes_sent, var.request_time]
+    assert_equal 404, Nginx::Request.new.status
+  end
+end
+
 assert('Var#set: not what a request is') do
   names = %w[request_method uri scheme http_host arg_a cookie_id sent_http_x server_name remote_addr content_length]
   [*names, 'rack.input'].each do |name|
