@@ -36,6 +36,7 @@ struct request {
     bool has_body;
     struct strbuf body;
     bool keep_connection;
+    bool authorizer; /* asked in this role */
     int64_t timeout_ns;
 };
 
@@ -43,8 +44,9 @@ static int usage(const char *problem, const char *what)
 {
     fprintf(stderr,
             "cowherd request: %s%s%s\n"
-            "usage: cowherd request [-k] [-X METHOD] [-H 'Name: value']... [-d BODY | -d @FILE | -d -] [-t SECONDS]\n"
+            "usage: cowherd request [-kA] [-X METHOD] [-H 'Name: value']... [-d BODY | -d @FILE | -d -] [-t SECONDS]\n"
             "                       SOCKET URI\n"
+            "-k: keep the connection. -A: ask as a front end asks its authorizer, in place of a responder.\n"
             "SOCKET: a path, host:port or [v6]:port. URI: /path?query or http://host/path?query.\n",
             problem, what != NULL ? " " : "", what != NULL ? what : "");
     return EXIT_USAGE;
@@ -233,7 +235,7 @@ static void make_params(const struct request *request, struct strbuf *params)
 /* 0, or the exit status: printed why. */
 static int parse_options(struct request *request, int argc, char **argv)
 {
-    static const char options[] = ":X:H:d:t:k";
+    static const char options[] = ":X:H:d:t:kA";
     char given[3] = "-?";
     int option;
 
@@ -259,6 +261,7 @@ static int parse_options(struct request *request, int argc, char **argv)
                 return usage("not a number of seconds:", optarg);
             break;
         case 'k': request->keep_connection = true; break;
+        case 'A': request->authorizer = true; break;
         default:
             given[1] = (char)optopt;
             return usage(option == ':' ? "a value is missing behind" : "does not know the option", given);
@@ -289,6 +292,7 @@ static int run(const struct request *request)
             .body = request->body.data,
             .body_length = request->body.length,
             .keep_connection = request->keep_connection,
+            .authorizer = request->authorizer,
             .timeout_ns = request->timeout_ns,
             .out = stdout,
             .errors = stderr,

@@ -249,7 +249,8 @@ int request_exchange(const struct request_exchange *exchange, char *error, size_
     if (result == 0) {
         struct strbuf *head = &connection.to_send;
 
-        fcgi_record_append_begin(head, REQUEST_ID, FCGI_ROLE_RESPONDER, exchange->keep_connection);
+        fcgi_record_append_begin(head, REQUEST_ID, exchange->authorizer ? FCGI_ROLE_AUTHORIZER : FCGI_ROLE_RESPONDER,
+                                 exchange->keep_connection);
         fcgi_record_append(head, FCGI_RECORD_PARAMS, REQUEST_ID, exchange->params->data, exchange->params->length);
         if (exchange->params->length > 0)
             fcgi_record_append(head, FCGI_RECORD_PARAMS, REQUEST_ID, "", 0);

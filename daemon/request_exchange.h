@@ -17,6 +17,7 @@ struct request_exchange {
     const struct strbuf *params; /* name/value pairs, encoded */
     const char *body;
     size_t body_length;
+    bool authorizer;      /* the role that it is asked in; else RESPONDER */
     bool keep_connection; /* asks the responder to keep it; it is closed all the same */
     int64_t timeout_ns;   /* without a byte going either way */
     FILE *out;            /* the answer (FCGI_STDOUT), as it comes */
