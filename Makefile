@@ -156,6 +156,7 @@ WORKER := \
 	worker/gate \
 	worker/heap \
 	worker/heap_survey \
+	worker/hooks \
 	worker/intake \
 	worker/interrupt \
 	worker/listening \
@@ -174,6 +175,7 @@ WORKER := \
 	worker/rack_env \
 	worker/rack_errors \
 	worker/rack_failure \
+	worker/rack_hooks \
 	worker/rack_input \
 	worker/rack_response \
 	worker/rack_sendfile \
@@ -336,9 +338,10 @@ HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit wo
 	worker/region worker/remembered_set
 SCRIPTS := worker/script worker/script_answer worker/script_open worker/script_path worker/script_table \
 	worker/script_tree worker/scripts
-RACK := $(HEAP) worker/answer worker/error_page worker/rack worker/rack_body worker/rack_env worker/rack_errors worker/rack_failure \
-	worker/rack_input worker/rack_response worker/rack_sendfile worker/rack_shape worker/rack_stream $(SCRIPTS) \
-	worker/interrupt worker/store worker/time_out worker/vm worker/vm_describe worker/vm_random $(CORE)
+RACK := $(HEAP) worker/answer worker/error_page worker/hooks worker/rack worker/rack_body worker/rack_env \
+	worker/rack_errors worker/rack_failure worker/rack_hooks worker/rack_input worker/rack_response worker/rack_sendfile \
+	worker/rack_shape worker/rack_stream $(SCRIPTS) worker/interrupt worker/store worker/time_out worker/vm \
+	worker/vm_describe worker/vm_random $(CORE)
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/answer worker/connection worker/deposit worker/dispatch worker/fcgi worker/gate \
@@ -381,6 +384,7 @@ $(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
 $(eval $(call unit_test,heap_map,base/heap_map $(CORE)))
 $(eval $(call unit_test,heap_svg,daemon/heap_svg base/heap_map $(CORE)))
+$(eval $(call unit_test,hooks,worker/app $(RACK),mruby))
 $(eval $(call unit_test,inherited,daemon/inherited $(CORE)))
 $(eval $(call unit_test,json,base/json $(CORE)))
 $(eval $(call unit_test,lifecycle,daemon/lifecycle))

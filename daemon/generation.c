@@ -173,6 +173,19 @@ void generation_check_empty(struct generation *generation)
     loop_timer_set(generation_loop(generation), &generation->empty, clock_monotonic_ns());
 }
 
+/* Of the first worker that is not up for being in a hook; allocated, NULL: there is none. */
+static char *name_hook_in_hand(const struct generation *generation)
+{
+    char text[SLOT_REQUEST_SIZE];
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        const struct worker *worker = &generation->workers[i];
+        const char *hook = worker->in_use ? workers_hook_in_hand(worker, text) : NULL;
+        if (hook)
+            return xasprintf("worker %u is still in its %s", i, hook);
+    }
+    return NULL;
+}
+
 static void deadline_expired(void *data)
 {
     struct generation *generation = data;
@@ -201,7 +214,8 @@ static void deadline_expired(void *data)
     generation->out_of_time = true;
     if (generation->state != GENERATION_LOADING || generation->mold.pid == 0) {
         const char *uri = warm_up_request_in_hand(generation);
-        char *where = uri ? xasprintf("warmup: GET %s is not answered yet", uri) : NULL;
+        char *hook = name_hook_in_hand(generation);
+        char *where = hook ? hook : uri ? xasprintf("warmup: GET %s is not answered yet", uri) : NULL;
         fail(generation, where ? where : "not all workers have reported in");
         free(where);
         return;

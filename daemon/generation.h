@@ -55,6 +55,7 @@ struct worker {
     uint64_t stopped_in;
     bool answered_late;           /* that was answered in its stead */
     bool killed_for_memory;       /* by the kernel */
+    bool start_failed;            /* a worker_start hook of it has */
     struct recycle_limits limits; /* its own, drawn when it was ordered */
     bool almost_done;             /* it has told so */
     enum recycle_reason replaced; /* it is, or was, to be replaced */

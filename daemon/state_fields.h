@@ -108,6 +108,7 @@ static const struct state_field worker_fields[] = {
     MEMBER_UNSIGNED(worker, answered_late),
     MEMBER_UNSIGNED(worker, rescued),
     MEMBER_UNSIGNED(worker, killed_for_memory),
+    MEMBER_UNSIGNED(worker, start_failed),
     MEMBER_UNSIGNED(worker, limits.requests),
     MEMBER_SIGNED(worker, limits.age_ns),
     MEMBER_UNSIGNED(worker, limits.private_memory),

@@ -40,8 +40,11 @@ void warm_up_stop(struct generation *generation)
     generation->warm_up.worker = NULL;
 }
 
+/* One whose hooks failed has said that. */
 static void say(struct generation *generation, const char *what)
 {
+    if (generation->warm_up.worker->start_failed)
+        return;
     strbuf_printf(&generation->error, "warmup: GET %s: %s; the error log may say more",
                   warm_up_request_in_hand(generation), what);
 }
@@ -50,6 +53,7 @@ static void say(struct generation *generation, const char *what)
 static void fail(struct generation *generation, const char *what)
 {
     struct worker *worker = generation->warm_up.worker;
+    workers_hear(worker);
     say(generation, what);
     warm_up_stop(generation);
     workers_drain_one(worker, "its generation failed");

@@ -85,6 +85,7 @@ static void bury(struct worker *worker, int status)
     bool young = now - worker->started_ns < YOUNG_NS;
     /* What it said last tells how it went. */
     read_channel(worker);
+    young = young || worker->start_failed;
     bool killed = worker->state == CHILD_KILLED;
     enum child_action action = child_step(&worker->state, CHILD_EXIT);
     if (warm_up_worker_gone(generation, worker))
@@ -177,9 +178,24 @@ void worker_kill(struct worker *worker, const char *reason)
     worker_step(worker, CHILD_KILL, reason);
 }
 
+const char *workers_hook_in_hand(const struct worker *worker, char text[SLOT_REQUEST_SIZE])
+{
+    uint32_t state = atomic_load(&worker->slot->state);
+    bool draining = state == SLOT_DRAINING && atomic_load(&worker->slot->request_started_ns) == 0;
+    if (state != SLOT_STARTING && !draining)
+        return NULL;
+    memcpy(text, worker->slot->request, SLOT_REQUEST_SIZE);
+    text[SLOT_REQUEST_SIZE - 1] = '\0';
+    return strncmp(text, draining ? "worker_stop " : "worker_start ", draining ? 12 : 13) == 0 ? text : NULL;
+}
+
 static void deadline_expired(void *data)
 {
     struct worker *worker = data;
+    char text[SLOT_REQUEST_SIZE];
+    const char *hook = workers_hook_in_hand(worker, text);
+    if (hook)
+        log_warnx("%s: worker %u is still in its %s", worker->generation->pool->name, worker->index, hook);
     if (worker->state == CHILD_STARTING && worker->pid == 0)
         generation_kill_mold(worker->generation, "it did not fork a worker within restart.ready_timeout");
     worker_step(worker, CHILD_DEADLINE,
@@ -216,6 +232,16 @@ static void worker_spent(struct worker *worker)
     workers_recycle(worker->generation);
 }
 
+/* It leaves by itself now; what follows, when it has (bury). */
+static void worker_failed(struct worker *worker, const char *reason)
+{
+    struct generation *generation = worker->generation;
+    worker->start_failed = true;
+    log_warnx("%s: worker %u can't start: %s", generation->pool->name, worker->index, reason);
+    if (generation_is_coming(generation->state) && generation->error.length == 0)
+        strbuf_printf(&generation->error, "%s", reason);
+}
+
 static void worker_message(struct worker *worker, const struct message *message)
 {
     switch (message->type) {
@@ -227,6 +253,7 @@ static void worker_message(struct worker *worker, const struct message *message)
         workers_measured(worker, &message->measured);
         inquiry_measured(&worker->measures);
         break;
+    case MESSAGE_FAILED: worker_failed(worker, message->text); break;
     case MESSAGE_HEAP_MAPPED: inquiry_heap_mapped(worker, message); break;
     case MESSAGE_ALMOST_DONE:
         worker->almost_done = true;
@@ -263,6 +290,11 @@ static void read_channel(struct worker *worker)
             return;
         }
     }
+}
+
+void workers_hear(struct worker *worker)
+{
+    read_channel(worker);
 }
 
 static void worker_channel_ready(void *data, uint32_t events)
@@ -367,6 +399,7 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     worker->stopped_ns = 0;
     worker->answered_late = false;
     worker->killed_for_memory = false;
+    worker->start_failed = false;
     if (output_open(&worker->output, generation_loop(generation), ends.output[0], describe_worker, worker) < 0)
         log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
     worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };

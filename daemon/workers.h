@@ -36,6 +36,15 @@ void workers_let_serve(struct worker *worker);
 /* Tells one worker to drain. `reason` is static text. */
 void workers_drain_one(struct worker *worker, const char *reason);
 
+/*
+ * "worker_start hook FILE" in `text`, for a worker that is in a hook of its start or of its end; else NULL. (The worker
+ * writes it: it may be wrong, and only goes into words.)
+ */
+const char *workers_hook_in_hand(const struct worker *worker, char text[SLOT_REQUEST_SIZE]);
+
+/* Takes what it has said and nobody has read yet. */
+void workers_hear(struct worker *worker);
+
 /* The mold's answer to an order. */
 void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error);
 

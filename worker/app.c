@@ -9,6 +9,7 @@
 #include <mruby/shared_store.h>
 
 #include "heap.h"
+#include "hooks.h"
 #include "log.h"
 #include "rack.h"
 #include "store.h"
@@ -77,7 +78,7 @@ static bool load_app(struct app_set *set, struct app *app, const struct app_watc
         strbuf_printf(error, "%s: root %s: %s", app->config->name, app->config->root, strerror(errno));
         return false;
     }
-    if (app->config->rack == NULL && !app->config->scripts.enabled)
+    if (app->config->rack == NULL && !app->config->scripts.enabled && app->config->hook_count == 0)
         return true;
     if (watch != NULL)
         watch->starts(set, app);
@@ -89,7 +90,8 @@ static bool load_app(struct app_set *set, struct app *app, const struct app_watc
     bool loaded = store_attach(app, &description);
     if (loaded) {
         store_select(app);
-        loaded = (app->config->rack == NULL || rack_load(app->vm, app->config->rack, &app->callable, &description)) &&
+        loaded = hooks_load(app, &description) &&
+                 (app->config->rack == NULL || rack_load(app->vm, app->config->rack, &app->callable, &description)) &&
                  (app->scripts == NULL || scripts_load(app->scripts, &description));
         shared_store_close_all();
     }
@@ -161,8 +163,10 @@ void app_set_free(struct app_set *set)
 {
     if (set == NULL)
         return;
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; i < set->count; i++) {
         scripts_free(set->apps[i].scripts);
+        hooks_free(&set->apps[i]);
+    }
     for (size_t i = 0; i < set->vm_count; i++)
         vm_close(set->vms[i]);
     for (size_t i = 0; i < set->count; i++) {

@@ -18,11 +18,12 @@
 struct app {
     const struct config_app *config;
     uint32_t index;          /* in the pool's list, as in the scoreboard */
-    struct vm *vm;           /* maybe shared with other apps; NULL when the app has neither Rack file nor scripts */
+    struct vm *vm;           /* maybe shared with other apps; NULL when the app has nothing that runs */
     mrb_value callable;      /* of its Rack file, or nil */
     mrb_value store;         /* store_attach's */
     struct scripts *scripts; /* or NULL */
     const char *chroot;      /* of its pool: paths here are relative to it; NULL: none */
+    struct hook *hooks;      /* as many as the configuration has, in its order (hooks.h); NULL: none is loaded */
     int root_fd; /* O_PATH descriptor of its root: the same directory for as long as this generation lives */
 };
 
@@ -44,8 +45,8 @@ struct app_watch {
 };
 
 /*
- * Opens the interpreters, loads `preload` files into each, then each app's file or
- * scripts with its root as working directory.
+ * Opens the interpreters, loads `preload` files into each, then each app's hooks for that and its file or scripts with
+ * its root as working directory.
  * NULL on the first failure, with `error` saying app, file:line and backtrace. `watch` may be NULL.
  */
 struct app_set *app_set_load(const struct config_pool *pool, const struct app_watch *watch, struct strbuf *error);

@@ -66,15 +66,21 @@ static void publish_symbols(const struct dispatch *dispatch, const struct reques
         PUBLISH(symbols, atomic_load_explicit(&dispatch->slot->symbols, memory_order_relaxed) + fresh);
 }
 
+static void count(const struct dispatch *dispatch, const struct request *request)
+{
+    struct slot *slot = dispatch->slot;
+
+    dispatch_count(request->client_gone      ? &slot->client_gone
+                   : request->error_answered ? &slot->error_answered
+                                             : &slot->completed);
+}
+
 static void publish_end(struct dispatch *dispatch, const struct request *request)
 {
     struct slot *slot = dispatch->slot;
 
     if (out_of_memory_count() > 0)
         PUBLISH(out_of_memory, out_of_memory_count());
-    dispatch_count(request->client_gone      ? &slot->client_gone
-                   : request->error_answered ? &slot->error_answered
-                                             : &slot->completed);
     publish_symbols(dispatch, request);
     atomic_store_explicit(&slot->request_started_ns, 0, memory_order_release);
     PUBLISH(request_fd, -1);
@@ -146,9 +152,13 @@ static void publish_app(const struct dispatch *dispatch, uint32_t index)
     PUBLISH(app, index);
 }
 
-/* REQUEST_URI is the same raw string from all front ends; without it the CGI variables have to do. */
-static bool request_path(const struct dispatch *dispatch, const struct request *request, const char *uri)
+/*
+ * REQUEST_URI is the same raw string from all front ends; without it the CGI variables have to do. An authorizer is
+ * told none of them where the front end keeps to the specification (6.3).
+ */
+static bool request_path(struct dispatch *dispatch, const struct request *request, const char *uri)
 {
+    dispatch->path_known = true;
     if (uri != NULL && uri[0] != '\0')
         return vhost_path(uri, dispatch->path) == 0;
 
@@ -156,6 +166,9 @@ static bool request_path(const struct dispatch *dispatch, const struct request *
     const char *path_info = request_param(request, "PATH_INFO");
     char *end = stpcpy(dispatch->path, script_name != NULL ? script_name : "");
     strcpy(end, path_info != NULL ? path_info : "");
+    dispatch->path_known = dispatch->path[0] != '\0';
+    if (!dispatch->path_known && request->role == REQUEST_AUTHORIZER)
+        strcpy(dispatch->path, "/");
     return dispatch->path[0] == '/';
 }
 
@@ -173,6 +186,7 @@ static bool find_app(const struct dispatch *dispatch, struct request *request, c
     request->app = app;
     request->script_name = strcmp(prefix, "/") == 0 ? "" : prefix;
     request->path_info = dispatch->path + strlen(request->script_name);
+    request->app_path = dispatch->path_known ? request->path_info : NULL;
     publish_app(dispatch, (uint32_t)index);
     return true;
 }
@@ -255,6 +269,10 @@ void dispatch_finished(struct request *request, void *data)
 {
     struct dispatch *dispatch = data;
 
+    /* What log hooks do changes nothing of the outcome, but takes the request's time. */
+    count(dispatch, request);
+    if (request->app != NULL)
+        rack_finish(request->app, request);
     publish_end(dispatch, request);
     fflush(stdout);
     if (access_log_enabled())

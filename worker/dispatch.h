@@ -25,7 +25,8 @@ struct dispatch {
     /* the request in hand */
     int fd;
     const struct gate_result *gate;
-    bool late; /* its body did not come in time: 408 */
+    bool path_known; /* the front end has told it */
+    bool late;       /* its body did not come in time: 408 */
 };
 
 void dispatch_open(struct dispatch *dispatch, const struct config_pool *pool, const struct app_set *apps,

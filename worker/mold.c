@@ -22,6 +22,7 @@
 #include "fcgi.h"
 #include "fork_worker.h"
 #include "heap.h"
+#include "hooks.h"
 #include "load_guard.h"
 #include "loaded_files.h"
 #include "log.h"
@@ -40,6 +41,9 @@
 
 #define REGION_CAPACITY ((size_t)64 << 30)
 #define REGION_CAPACITY_MIN ((size_t)16 << 20)
+
+/* What hooks have to end a worker whose time for draining is up; the supervisor kills it after a second. */
+#define STOP_NS_MIN (500 * CLOCK_NS_PER_MS)
 
 struct mold {
     const struct mold_options *options;
@@ -222,6 +226,31 @@ static enum config_listen_type type_of(int listener)
                                                                                                  : LISTEN_TCP;
 }
 
+/* The hooks of a worker's start. One that can't start says why and leaves. */
+static void start(const struct server_options *worker)
+{
+    struct message message = { .type = MESSAGE_FAILED };
+    struct strbuf error = { 0 };
+
+    atomic_store_explicit(&worker->slot->request_fd, -1, memory_order_relaxed);
+    if (hooks_start(worker->apps, worker->slot, worker->pool->restart.ready_timeout_ns, &error))
+        return;
+    snprintf(message.text, sizeof message.text, "%s", error.data);
+    if (channel_send(worker->channel, &message, NULL, 0) < 0)
+        log_warnx("%s", error.data);
+    _exit(1);
+}
+
+/* The hooks of its end. It no longer accepts: the sockets are let go for a supervisor that comes after this one. */
+static void stop(const struct server_options *worker, int64_t deadline_ns)
+{
+    int64_t left_ns = deadline_ns > 0 ? deadline_ns - clock_monotonic_ns() : worker->pool->restart.drain_timeout_ns;
+
+    for (size_t i = 0; i < worker->listener_count; i++)
+        dup3(STDIN_FILENO, worker->listeners[i].fd, O_CLOEXEC); /* the number stays taken: orphaned.c knows it */
+    hooks_stop(worker->apps, worker->slot, left_ns > STOP_NS_MIN ? left_ns : STOP_NS_MIN);
+}
+
 /* In the new process: everything of the mold's that is not the worker's goes. */
 static void become_worker(struct mold *mold, const struct message *order, int channel, int output, int escrow)
 {
@@ -260,10 +289,9 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
         .warming = order->fork.warming != 0,
     };
     orphaned_prepare(channel, options->listeners, pool->listen_count, server.slot, pool);
-    if (server.traced)
-        traced_worker_run(&server);
-    else
-        server_run(&server);
+    start(&server);
+    int64_t deadline_ns = server.traced ? traced_worker_run(&server) : server_run(&server);
+    stop(&server, deadline_ns);
     fflush(stdout);
     _exit(0);
 }

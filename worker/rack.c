@@ -11,12 +11,14 @@
 
 #include "answer.h"
 #include "error_page.h"
+#include "hooks.h"
 #include "log.h"
 #include "rack_body.h"
 #include "rack_env.h"
 #include "rack_errors.h"
 #include "rack_exchange.h"
 #include "rack_failure.h"
+#include "rack_hooks.h"
 #include "rack_input.h"
 #include "rack_response.h"
 #include "rack_stream.h"
@@ -99,6 +101,7 @@ static mrb_value define(mrb_state *mrb, void *data)
     rack_input_define(mrb, rack);
     rack_stream_define(mrb, rack);
     rack_errors_define(mrb, rack);
+    rack->logged_env = mrb_nil_value();
     rack->symbols.call = mrb_intern_lit(mrb, "call");
     rack->symbols.close = mrb_intern_lit(mrb, "close");
     rack->symbols.each = mrb_intern_lit(mrb, "each");
@@ -233,7 +236,10 @@ static mrb_value answer(mrb_state *mrb, void *data)
     if (exchange->app->scripts != NULL)
         scripts_find(exchange->app->scripts, exchange->request, &exchange->choice);
     exchange->env = rack_env_new(mrb, exchange);
-    if (exchange->app->scripts == NULL) {
+    response = rack_hooks_access(mrb, exchange);
+    if (!mrb_nil_p(response)) {
+        ; /* a hook has answered */
+    } else if (exchange->app->scripts == NULL) {
         response = mrb_funcall_id(mrb, exchange->app->callable, exchange->rack->symbols.call, 1, exchange->env);
     } else if (!script_answer(mrb, exchange, &response)) {
         exchange->status = exchange->choice.status;
@@ -241,6 +247,7 @@ static mrb_value answer(mrb_state *mrb, void *data)
         return mrb_nil_value();
     }
     rack_response_take(mrb, exchange, response);
+    rack_hooks_add_headers(mrb, exchange);
     rack_body_send(mrb, exchange);
     return mrb_nil_value();
 }
@@ -377,7 +384,7 @@ static bool is_head(const struct request *request)
 
 void rack_serve(const struct app *app, struct request *request, bool show_errors)
 {
-    if (app->vm == NULL || (mrb_nil_p(app->callable) && app->scripts == NULL)) {
+    if (app->vm == NULL || (mrb_nil_p(app->callable) && app->scripts == NULL && !hooks_any(app, HOOK_ACCESS))) {
         answer_plain(request, 404, "This application has nothing that answers.");
         return;
     }
@@ -409,12 +416,32 @@ void rack_serve(const struct app *app, struct request *request, bool show_errors
     time_out_begin(app->vm->mrb);
     run_exchange(&exchange, show_errors);
     time_out_end();
-    if (app->scripts != NULL)
-        script_answer_end(app->vm);
     rack_errors_flush(app->vm);
     rack->exchange = NULL;
+    if (!mrb_nil_p(exchange.env) && rack_hooks_log_wanted(app, request))
+        rack->logged_env = exchange.env;
+    else if (app->scripts != NULL || exchange.entered)
+        script_answer_end(app->vm);
     if (exchange.file != -1)
         close(exchange.file);
     strbuf_free(&exchange.head);
+    mrb_gc_arena_restore(app->vm->mrb, arena);
+}
+
+void rack_finish(const struct app *app, struct request *request)
+{
+    struct rack *rack = app->vm != NULL ? app->vm->rack : NULL;
+
+    if (rack == NULL || mrb_nil_p(rack->logged_env))
+        return;
+
+    mrb_value env = rack->logged_env;
+    int arena = mrb_gc_arena_save(app->vm->mrb);
+    rack->logged_env = mrb_nil_value();
+    time_out_begin(app->vm->mrb);
+    rack_hooks_log(app, request, env);
+    time_out_end();
+    rack_errors_flush(app->vm);
+    script_answer_end(app->vm);
     mrb_gc_arena_restore(app->vm->mrb, arena);
 }

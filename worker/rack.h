@@ -20,6 +20,11 @@ void rack_define(struct vm *vm);
  */
 bool rack_load(struct vm *vm, const char *path, mrb_value *callable, struct strbuf *error);
 
+/*
+ * After rack_serve, when the answer has left: the log hooks of the app, for which the request still counts as in hand.
+ */
+void rack_finish(const struct app *app, struct request *request);
+
 /* Answers. The working directory is the app's root. request->app, script_name and path_info are set. */
 void rack_serve(const struct app *app, struct request *request, bool show_errors);
 

@@ -33,6 +33,7 @@ struct rack {
     mrb_value errors;          /* the one rack.errors */
     struct strbuf errors_line; /* what was written to it behind the last line break */
     mrb_func_t respond_to;     /* Kernel's: one that is written in Ruby knows better than the table of methods */
+    mrb_value logged_env;      /* of a request that rack_finish is still to come for; else nil */
     struct {
         mrb_sym call, close, each, method_missing, respond_to, to_ary, to_path;
     } symbols;
@@ -58,8 +59,10 @@ struct rack_exchange {
     int64_t length;
     size_t length_at, length_size; /* of its line in the head */
     bool bodiless;                 /* HEAD, 204, 304: no byte of the body leaves */
+    bool says_yes;                 /* by its status alone: what the headers say of a body is not for this one */
     bool head_written;
-    int file; /* descriptor of a body that is a file, or -1 */
+    bool entered; /* gems/mruby-server-api knows of the request */
+    int file;     /* descriptor of a body that is a file, or -1 */
 };
 
 static inline struct rack *rack_of(mrb_state *mrb)

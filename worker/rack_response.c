@@ -1,5 +1,6 @@
 #include "rack_response.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -101,6 +102,26 @@ static void take_length(mrb_state *mrb, struct rack_exchange *exchange, const ch
     exchange->length = number;
 }
 
+/* What an authorizer tells those that come after it. */
+#define VARIABLE_PREFIX "Variable-"
+#define VARIABLE_PREFIX_LENGTH (sizeof VARIABLE_PREFIX - 1)
+
+static bool is_variable(mrb_value name)
+{
+    return (size_t)RSTRING_LEN(name) > VARIABLE_PREFIX_LENGTH &&
+           strncasecmp(RSTRING_PTR(name), VARIABLE_PREFIX, VARIABLE_PREFIX_LENGTH) == 0;
+}
+
+/* In Rack names of headers have no case, but those of variables have: it is the upper one. */
+static void put_variable_name(struct strbuf *head, const char *name, size_t length)
+{
+    strbuf_append(head, VARIABLE_PREFIX, VARIABLE_PREFIX_LENGTH);
+    for (size_t i = VARIABLE_PREFIX_LENGTH; i < length; i++) {
+        char byte = name[i] == '-' ? '_' : (char)toupper((unsigned char)name[i]);
+        strbuf_append(head, &byte, 1);
+    }
+}
+
 static void put_line(mrb_state *mrb, struct rack_exchange *exchange, mrb_value name, enum header_kind kind,
                      const char *value, size_t length)
 {
@@ -111,7 +132,10 @@ static void put_line(mrb_state *mrb, struct rack_exchange *exchange, mrb_value n
     if (kind == HEADER_CONTENT_LENGTH)
         take_length(mrb, exchange, value, length);
     exchange->length_at = kind == HEADER_CONTENT_LENGTH ? head->length : exchange->length_at;
-    strbuf_append(head, RSTRING_PTR(name), (size_t)RSTRING_LEN(name));
+    if (exchange->request->role == REQUEST_AUTHORIZER && is_variable(name))
+        put_variable_name(head, RSTRING_PTR(name), (size_t)RSTRING_LEN(name));
+    else
+        strbuf_append(head, RSTRING_PTR(name), (size_t)RSTRING_LEN(name));
     strbuf_append(head, ": ", 2);
     strbuf_append(head, value, length);
     strbuf_append(head, "\r\n", 2);
@@ -149,7 +173,7 @@ static void put_header(mrb_state *mrb, struct rack_exchange *exchange, mrb_value
         rack_response_error(mrb, "%!v can't be the name of a header", name);
 
     enum header_kind kind = header_kind(RSTRING_PTR(name), (size_t)RSTRING_LEN(name));
-    bool typeless = exchange->status == 204 || exchange->status == 304;
+    bool typeless = exchange->status == 204 || exchange->status == 304 || exchange->says_yes;
     if (kind == HEADER_WITHHELD || (kind != HEADER_PLAIN && typeless) || mrb_nil_p(value))
         return;
     if (mrb_integer_p(value))
@@ -214,6 +238,35 @@ static void put_headers(mrb_state *mrb, struct rack_exchange *exchange)
     } else {
         rack_response_error(mrb, "the headers must be a Hash, not %Y", headers);
     }
+}
+
+static bool has_line(const struct strbuf *head, const char *name, size_t length)
+{
+    const char *end = head->data + head->length;
+
+    for (const char *line = head->data; line < end; line = (const char *)memchr(line, '\n', (size_t)(end - line)) + 1) {
+        if ((size_t)(end - line) > length && strncasecmp(line, name, length) == 0 && line[length] == ':')
+            return true;
+    }
+    return false;
+}
+
+static int add_hash_entry(mrb_state *mrb, mrb_value name, mrb_value value, void *data)
+{
+    const struct rack_exchange *exchange = data;
+    const char *text = mrb_string_p(name) ? RSTRING_PTR(name) : "";
+    size_t length = mrb_string_p(name) ? (size_t)RSTRING_LEN(name) : 0;
+    bool repeats = length == 10 && strncasecmp(text, "set-cookie", length) == 0;
+
+    if (repeats || length == 0 || !has_line(&exchange->head, text, length))
+        put_header(mrb, data, name, value);
+    return 0;
+}
+
+void rack_response_add(mrb_state *mrb, struct rack_exchange *exchange, mrb_value headers)
+{
+    if (mrb_hash_p(headers))
+        mrb_hash_foreach(mrb, mrb_hash_ptr(headers), add_hash_entry, exchange);
 }
 
 /* Spelled out: printf would take a twentieth of a small request's time. */

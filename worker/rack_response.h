@@ -18,4 +18,10 @@
  */
 void rack_response_take(mrb_state *mrb, struct rack_exchange *exchange, mrb_value response);
 
+/*
+ * Adds those of `headers` (as above; nil: none) that the head has not yet, and each of Set-Cookie. After
+ * rack_response_take.
+ */
+void rack_response_add(mrb_state *mrb, struct rack_exchange *exchange, mrb_value headers);
+
 #endif

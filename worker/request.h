@@ -23,7 +23,9 @@ struct request {
     /* the routing, set before the app is called */
     const struct app *app;
     const char *script_name; /* the app's prefix, "" for the root */
-    const char *path_info;   /* what follows it, starts with "/" ("" allowed when the prefix is all); percent-decoded */
+    const char
+        *app_path; /* path_info as it is for the app as a whole; NULL: the front end of an authorizer has told none */
+    const char *path_info; /* what follows it, starts with "/" ("" allowed when the prefix is all); percent-decoded */
 
     const char *script_path; /* absolute path of the script that answers; NULL: none does */
 

@@ -296,7 +296,7 @@ static void take_signals(sigset_t *open_mask)
     signal(SIGPIPE, SIG_IGN);
 }
 
-void server_run(const struct server_options *options)
+int64_t server_run(const struct server_options *options)
 {
     struct server server;
     sigset_t open_mask;
@@ -310,4 +310,5 @@ void server_run(const struct server_options *options)
     while (!is_finished(&server))
         run_round(&server, &open_mask);
     server_close(&server);
+    return server.drain_deadline_ns;
 }

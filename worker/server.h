@@ -32,8 +32,9 @@ struct server_options {
 
 /*
  * Sends READY (where it is warming, at SERVE), and serves until the supervisor sends DRAIN or goes away (end of file on
- * the channel) and what was accepted is finished. Returns; the caller leaves the process.
+ * the channel) and what was accepted is finished. Returns; the caller leaves the process, before CLOCK_MONOTONIC
+ * reaches what is returned (0: without a limit).
  */
-void server_run(const struct server_options *options);
+int64_t server_run(const struct server_options *options);
 
 #endif

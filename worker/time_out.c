@@ -4,6 +4,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <mruby/class.h>
 
@@ -12,20 +14,28 @@
 
 #define PERSISTENT 3 /* signals, from which on the exception is raised at every instruction */
 
+/* Between two signals of our own timer, and how many it sends before it ends the process. */
+#define OWN_PERIOD_US 250000
+#define OWN_SIGNALS_MAX 12
+
 /* The handler's; a worker has one thread and serves one request at a time. */
 static const struct slot *slot;
 static int64_t limit_ns;
 static mrb_state *volatile running; /* NULL: no code of a request */
 static volatile sig_atomic_t masked;
 static volatile sig_atomic_t fired; /* signals for the request in hand */
+static volatile sig_atomic_t timed; /* signals of our own timer that may still come; 0: the supervisor's count */
+static int64_t own_limit;
+static const char *own_setting;
 
 static mrb_value time_out_new(mrb_state *mrb)
 {
     struct RClass *class = mrb_class_get_under(mrb, mrb_module_get(mrb, "Cowherd"), "RequestTimeout");
     char message[100];
 
-    snprintf(message, sizeof message, "the request has run for longer than timeouts.request (%.1f s)",
-             (double)limit_ns / (double)CLOCK_NS_PER_S);
+    snprintf(message, sizeof message, "the %s has run for longer than %s (%.1f s)", timed > 0 ? "hook" : "request",
+             timed > 0 ? own_setting : "timeouts.request",
+             (double)(timed > 0 ? own_limit : limit_ns) / (double)CLOCK_NS_PER_S);
     return interrupt_exception(mrb, class, message);
 }
 
@@ -62,8 +72,10 @@ static bool is_overdue(void)
 static void on_signal(int signal_number)
 {
     (void)signal_number;
-    if (running == NULL || !is_overdue())
+    if (running == NULL || (timed == 0 && !is_overdue()))
         return;
+    if (timed > 0 && --timed == 0)
+        _exit(1);
     if (fired < PERSISTENT)
         fired++;
     if (!masked)
@@ -90,11 +102,35 @@ void time_out_begin(mrb_state *mrb)
     running = mrb;
 }
 
+static void set_timer(int64_t first_us)
+{
+    struct itimerval timer = {
+        .it_interval = { .tv_usec = first_us > 0 ? OWN_PERIOD_US : 0 },
+        .it_value = { .tv_sec = first_us / 1000000, .tv_usec = first_us % 1000000 },
+    };
+
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+void time_out_begin_timed(mrb_state *mrb, int64_t own_limit_ns, const char *setting)
+{
+    int64_t first_us = own_limit_ns / 1000;
+
+    time_out_begin(mrb);
+    own_limit = own_limit_ns > 0 ? own_limit_ns : 0;
+    own_setting = setting;
+    timed = OWN_SIGNALS_MAX;
+    set_timer(first_us > 0 ? first_us : 1);
+}
+
 void time_out_end(void)
 {
     mrb_state *mrb = running;
 
     running = NULL;
+    if (timed > 0)
+        set_timer(0);
+    timed = 0;
     if (mrb != NULL)
         mrb->code_fetch_hook = NULL;
 }

@@ -29,6 +29,13 @@ void time_out_begin(mrb_state *mrb);
 void time_out_end(void);
 
 /*
+ * The same for code that belongs to no request, so that no supervisor watches it: a timer of the process's own sends
+ * the signals after `own_limit_ns`, which the setting of that name limits. Code that can't be interrupted ends the
+ * process a few seconds later. Ends with time_out_end.
+ */
+void time_out_begin_timed(mrb_state *mrb, int64_t own_limit_ns, const char *setting);
+
+/*
  * Between these nothing is raised: code of cowherd's own runs. What was to be raised comes with the next signal after
  * time_out_unmask. They nest, and are fine where time_out_open was never called.
  */

@@ -51,7 +51,7 @@ static void report(const struct server_options *options, int fd)
     strbuf_free(&text);
 }
 
-void traced_worker_run(const struct server_options *options)
+int64_t traced_worker_run(const struct server_options *options)
 {
     const struct app_set *apps = options->apps;
     int fd = take_report_descriptor(options->channel);
@@ -61,8 +61,9 @@ void traced_worker_run(const struct server_options *options)
         interpreters[i] = apps->vms[i]->mrb;
     if (write_trace_start(interpreters, apps->vm_count) == -1)
         fatal("the writes of a worker can't be traced");
-    server_run(options);
+    int64_t deadline_ns = server_run(options);
     report(options, fd);
     close(fd);
     free(interpreters);
+    return deadline_ns;
 }

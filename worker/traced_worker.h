@@ -8,6 +8,6 @@
  * As server_run, with TRACE_WRITES taken from the channel before and REPORTED sent after. Does not return when the
  * trace can't be started.
  */
-void traced_worker_run(const struct server_options *options);
+int64_t traced_worker_run(const struct server_options *options);
 
 #endif

@@ -37,6 +37,11 @@ static void echo(struct request *request)
     }
 }
 
+void rack_finish(const struct app *app, struct request *request)
+{
+    (void)app, (void)request;
+}
+
 void rack_serve(const struct app *app, struct request *request, bool show_errors)
 {
     static const char head[] = "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n";

@@ -78,6 +78,11 @@ void rack_serve(const struct app *app, struct request *request, bool show_errors
         request_write(request, bytes, (size_t)count);
 }
 
+void rack_finish(const struct app *app, struct request *request)
+{
+    (void)app, (void)request;
+}
+
 /* The worker */
 
 static inline void work(int channel)
