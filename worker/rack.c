@@ -214,10 +214,9 @@ static void append_escaped(struct strbuf *line, const char *text)
 static void log_exception(const struct rack_exchange *exchange, enum log_level level, const char *where,
                           const char *text)
 {
-    const char *method = request_param(exchange->request, "REQUEST_METHOD");
     struct strbuf line = { 0 };
 
-    append_escaped(&line, method != NULL ? method : "GET");
+    append_escaped(&line, exchange->method);
     strbuf_puts(&line, " ");
     append_escaped(&line, exchange->request->script_name);
     append_escaped(&line, exchange->request->path_info);
@@ -234,7 +233,7 @@ static mrb_value answer(mrb_state *mrb, void *data)
     exchange->input = rack_input_new(mrb, exchange->rack);
     exchange->finished = mrb_ary_new_capa(mrb, 0);
     if (exchange->app->scripts != NULL)
-        scripts_find(exchange->app->scripts, exchange->request, &exchange->choice);
+        scripts_find(exchange->app->scripts, exchange->request, exchange->method, &exchange->choice);
     exchange->env = rack_env_new(mrb, exchange);
     response = rack_hooks_access(mrb, exchange);
     if (!mrb_nil_p(response)) {
@@ -375,11 +374,11 @@ static void run_exchange(struct rack_exchange *exchange, bool show_errors)
     run_all_finished(exchange, error);
 }
 
-static bool is_head(const struct request *request)
+static const char *method_of(const struct request *request)
 {
     const char *method = request_param(request, "REQUEST_METHOD");
 
-    return method != NULL && strcmp(method, "HEAD") == 0;
+    return method != NULL ? method : "GET";
 }
 
 void rack_serve(const struct app *app, struct request *request, bool show_errors)
@@ -406,11 +405,12 @@ void rack_serve(const struct app *app, struct request *request, bool show_errors
         .finished = mrb_nil_value(),
         .headers = mrb_nil_value(),
         .body = mrb_nil_value(),
-        .bodiless = is_head(request),
+        .method = method_of(request),
         .file = -1,
     };
 
     store_select(app);
+    exchange.bodiless = strcmp(exchange.method, "HEAD") == 0;
     rack->exchange = &exchange;
     rack->serial++;
     time_out_begin(app->vm->mrb);

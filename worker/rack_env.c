@@ -47,7 +47,7 @@ enum name_use {
     NAME(SERVER_ADDR, "SERVER_ADDR", PLAIN)                                                                            \
     NAME(DOCUMENT_ROOT, "DOCUMENT_ROOT", PLAIN)                                                                        \
     NAME(DOCUMENT_URI, "DOCUMENT_URI", PLAIN)                                                                          \
-    NAME(SCRIPT_FILENAME, "SCRIPT_FILENAME", PLAIN)                                                                    \
+    NAME(SCRIPT_FILENAME, "SCRIPT_FILENAME", HELD)                                                                     \
     NAME(REDIRECT_STATUS, "REDIRECT_STATUS", PLAIN)                                                                    \
     NAME(HTTP_ACCEPT, "HTTP_ACCEPT", PLAIN)                                                                            \
     NAME(HTTP_ACCEPT_CHARSET, "HTTP_ACCEPT_CHARSET", PLAIN)                                                            \
@@ -298,12 +298,13 @@ static void put_request(struct draft *draft, const struct request *request)
     const char *query = draft->held[NAME_QUERY_STRING];
     const char *type = draft->held[NAME_CONTENT_TYPE];
     const char *length = draft->held[NAME_CONTENT_LENGTH];
+    const char *file = request->script_path != NULL ? request->script_path : draft->held[NAME_SCRIPT_FILENAME];
 
     put_text(draft, NAME_REQUEST_METHOD, method != NULL && method[0] != '\0' ? method : "GET");
     put_text(draft, NAME_SCRIPT_NAME, request->script_name);
     put_text(draft, NAME_PATH_INFO, request->path_info);
-    if (request->script_path != NULL)
-        put_text(draft, NAME_SCRIPT_FILENAME, request->script_path);
+    if (file != NULL)
+        put_text(draft, NAME_SCRIPT_FILENAME, file);
     if (query == NULL && uri != NULL && (query = strchr(uri, '?')) != NULL)
         put_string(draft, NAME_QUERY_STRING, query + 1, strcspn(query + 1, "#"));
     else

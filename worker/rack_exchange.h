@@ -44,6 +44,7 @@ struct rack_exchange {
     struct vm *vm;
     const struct app *app;
     struct request *request;
+    const char *method;          /* "GET" when the front end sent none */
     struct script_choice choice; /* when the app has scripts */
 
     /* Ruby's side; kept alive by the arena from the call to the end */

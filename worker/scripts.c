@@ -209,14 +209,12 @@ static int find_compiled(const struct scripts *scripts, const struct script_path
 }
 
 /* No server hands these to what it serves (RFC 9110, 9.3.6 and 9.3.8). */
-static bool is_refused_method(const struct request *request)
+static bool is_refused_method(const char *method)
 {
-    const char *method = request_param(request, "REQUEST_METHOD");
-
-    return method != NULL && (strcmp(method, "TRACE") == 0 || strcmp(method, "CONNECT") == 0);
+    return strcmp(method, "TRACE") == 0 || strcmp(method, "CONNECT") == 0;
 }
 
-void scripts_find(struct scripts *scripts, struct request *request, struct script_choice *choice)
+void scripts_find(struct scripts *scripts, struct request *request, const char *method, struct script_choice *choice)
 {
     struct script_path path;
 
@@ -225,7 +223,7 @@ void scripts_find(struct scripts *scripts, struct request *request, struct scrip
         return;
     choice->status =
         scripts->app->scripts.cache ? find_compiled(scripts, &path, choice) : find_by_look(scripts, &path, choice);
-    if (choice->status == 200 && is_refused_method(request))
+    if (choice->status == 200 && is_refused_method(method))
         choice->status = 405;
     if (choice->status != 200)
         return;

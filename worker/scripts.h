@@ -43,7 +43,7 @@ void scripts_check(const struct config_app *app, struct strbuf *errors);
  * Finds the script that request->path_info means. With status 200 the request's script_name, path_info and script_path
  * are the script's then. From protected code (code that is no longer wanted is let go).
  */
-void scripts_find(struct scripts *scripts, struct request *request, struct script_choice *choice);
+void scripts_find(struct scripts *scripts, struct request *request, const char *method, struct script_choice *choice);
 
 /*
  * Compiles the script when it is stale. false: there is none to run, choice->status says what is to be answered. From

@@ -99,6 +99,14 @@ static void serve(void)
     rack_serve(&app, &request, false);
 }
 
+/* The hello, as a script. */
+static void serve_script(void)
+{
+    request.script_name = "";
+    request.path_info = "/hello.rb";
+    serve();
+}
+
 static mrb_value env_body(mrb_state *mrb, void *data)
 {
     struct rack_exchange *exchange = data;
@@ -173,6 +181,32 @@ static void load(const char *path, const char *source)
     }
 }
 
+static void measure_scripts(const char *directory, struct config_app *config, long calls)
+{
+    char path[80];
+    struct strbuf error = { 0 };
+
+    snprintf(path, sizeof path, "%s/hello.rb", directory);
+    FILE *file = fopen(path, "w");
+    if (file == NULL)
+        abort();
+    fputs("[200, { 'content-type' => 'text/plain' }, ['Hello, world!']]", file);
+    fclose(file);
+    config->scripts.enabled = true;
+    config->scripts.index = (char[]){ "index.rb" };
+    config->scripts.follow_symlinks = FOLLOW_OWNER;
+    for (int cache = 1; cache >= 0; cache--) {
+        config->scripts.cache = cache;
+        app.scripts = scripts_new(app.vm, config, app.root_fd);
+        if (!scripts_load(app.scripts, &error))
+            abort();
+        measure(cache ? "script hello, cache: true" : "script hello, cache: false", serve_script, calls);
+        scripts_free(app.scripts);
+        app.scripts = NULL;
+    }
+    unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -197,7 +231,7 @@ int main(int argc, char **argv)
     char path[64];
     static char names[HOSTS][32];
     long calls = argc > 1 ? atol(argv[1]) : 1000;
-    struct config_app config = { .name = "bench", .root = directory };
+    struct config_app config = { .name = "bench", .path = "/", .root = directory };
 
     if (mkdtemp(directory) == NULL)
         abort();
@@ -214,6 +248,9 @@ int main(int argc, char **argv)
         load(path, apps[i].source);
         measure(apps[i].name, serve, calls);
     }
+    measure_scripts(directory, &config, calls);
+    request.script_name = "";
+    request.script_path = NULL;
     measure("  the env alone (25 parameters)", make_env, calls);
     measure("  its root: fchdir of an O_PATH descriptor", enter_by_descriptor, calls);
     measure("  its root: chdir of a path (not used)", enter_by_path, calls);

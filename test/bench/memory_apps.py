@@ -117,6 +117,9 @@ end
 $answer = [200, { "content-type" => "text/plain" }, [Greeting.new("world").to_s]]
 """
 
+# A script that is another version of itself at every request.
+EDITED = "# \n" + ANSWER.replace("$answer =", "File.open(__FILE__, 'r+') { |file| file.write('#') }\n")
+
 
 def cowherd_records():
     return RUBY.format(count=RECORDS["cowherd"], before=RUBY_ON_COWHERD, headers="")

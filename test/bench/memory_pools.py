@@ -21,14 +21,17 @@ pools:
 """
 
 POOL = """\
-  {name}: {{listen: {directory}/{name}.sock, {settings}, apps: [{{root: {directory}/{app}, rack: config.ru}}]}}
+  {name}: {{listen: {directory}/{name}.sock, {settings}, apps: [{{root: {directory}/{app}, {answers}}}]}}
 """
 if os.geteuid() == 0:
     POOL = POOL.replace("{{listen", "{{user: root, listen")
 
 
 class Cowherd:
-    """`apps`: text by name, or texts by file name; `pools`: (app, settings) by name."""
+    """
+    `apps`: text by name, or texts by file name, which are scripts when one is index.rb; `pools`: (app, settings) by
+    name.
+    """
 
     def __init__(self, build, apps, pools, environment=None):
         self.build = os.path.abspath(build)
@@ -65,7 +68,8 @@ class Cowherd:
             for file, text in (files if isinstance(files, dict) else {"config.ru": files}).items():
                 self.write(name + "/" + file, text)
         for name, (app, settings) in self.pools.items():
-            config += POOL.format(name=name, directory=self.directory, app=app, settings=settings)
+            answers = "scripts: {cache: false}" if "index.rb" in self.apps[app] else "rack: config.ru"
+            config += POOL.format(name=name, directory=self.directory, app=app, answers=answers, settings=settings)
         self.write("cowherd.yml", config)
         command = [self.build + "/cowherd", "run", "-c", self.path("cowherd.yml")]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=self.environment)

@@ -203,50 +203,40 @@ static struct RProc *source_compile(mrb_state *mrb, const char *path)
     return source_compile_fd(mrb, fd, path);
 }
 
-enum { FRAME_CODE, FRAME_SELF, FRAME_TARGET, FRAME_VALUES };
+enum { FRAME_CODE, FRAME_TARGET, FRAME_VALUES };
 
 /* The frame that a file's own stands on has no method's name: the file's would take it over. */
-static mrb_value run_in_frame(mrb_state *mrb, mrb_value unused)
+static mrb_value run_in_frame(mrb_state *mrb, mrb_value self)
 {
     mrb_value code = mrb_proc_cfunc_env_get(mrb, FRAME_CODE);
-    mrb_value self = mrb_proc_cfunc_env_get(mrb, FRAME_SELF);
     struct RClass *target = mrb_class_ptr(mrb_proc_cfunc_env_get(mrb, FRAME_TARGET));
 
-    (void)unused;
     return mrb_yield_with_class(mrb, code, 0, NULL, self, target);
 }
 
-/* `code` has its target already. */
-static mrb_value run_code(mrb_state *mrb, mrb_value code, mrb_value self, struct RClass *target)
+static mrb_value new_frame(mrb_state *mrb, struct RProc *code, struct RClass *target)
 {
-    mrb_value values[FRAME_VALUES] = {
-        [FRAME_CODE] = code, [FRAME_SELF] = self, [FRAME_TARGET] = mrb_obj_value(target)
-    };
+    mrb_value values[FRAME_VALUES] = { [FRAME_CODE] = mrb_obj_value(code), [FRAME_TARGET] = mrb_obj_value(target) };
     struct RProc *frame = mrb_proc_new_cfunc_with_env(mrb, run_in_frame, FRAME_VALUES, values);
 
+    MRB_PROC_SET_TARGET_CLASS(code, target);
     MRB_PROC_ENV(frame)->mid = 0;
-    return mrb_yield_with_class(mrb, mrb_obj_value(frame), 0, NULL, mrb_top_self(mrb), mrb->object_class);
-}
-
-mrb_value source_run(mrb_state *mrb, const char *path, mrb_value self, struct RClass *target)
-{
-    struct RProc *proc = source_compile(mrb, path);
-
-    MRB_PROC_SET_TARGET_CLASS(proc, target);
-    return run_code(mrb, mrb_obj_value(proc), self, target);
-}
-
-MRB_API mrb_value mrb_require_compile(mrb_state *mrb, int fd, const char *path)
-{
-    struct RProc *proc = source_compile_fd(mrb, fd, path);
-
-    MRB_PROC_SET_TARGET_CLASS(proc, mrb->object_class);
-    return mrb_obj_value(proc);
+    return mrb_obj_value(frame);
 }
 
 MRB_API mrb_value mrb_require_run(mrb_state *mrb, mrb_value code, mrb_value self)
 {
-    return run_code(mrb, code, self, mrb->object_class);
+    return mrb_yield_with_class(mrb, code, 0, NULL, self, mrb->object_class);
+}
+
+mrb_value source_run(mrb_state *mrb, const char *path, mrb_value self, struct RClass *target)
+{
+    return mrb_require_run(mrb, new_frame(mrb, source_compile(mrb, path), target), self);
+}
+
+MRB_API mrb_value mrb_require_compile(mrb_state *mrb, int fd, const char *path)
+{
+    return new_frame(mrb, source_compile_fd(mrb, fd, path), mrb->object_class);
 }
 
 MRB_API void mrb_require_check(mrb_state *mrb, const char *path)
