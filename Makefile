@@ -224,6 +224,9 @@ ALL_LDFLAGS  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--fatal-warnings $(
 INCLUDE_base   := -Idaemon/base
 INCLUDE_config := $(INCLUDE_base) -Iconfig
 INCLUDE_daemon := $(INCLUDE_config) -Idaemon
+
+# What objects that include mruby's headers depend on beside these: definitions, and the numbers of symbols.
+MRUBY_HEADERS := $(B)/mruby/cflags $(B)/mruby/symbols
 INCLUDE_worker := $(INCLUDE_config) -Iworker @$(B)/mruby/cflags
 
 LIBS_yaml  := -lyaml
@@ -266,7 +269,7 @@ $(B)/obj/config/%.o: config/%.c $(B)/flags
 $(B)/obj/daemon/%.o: daemon/%.c $(B)/flags
 	$(call compile,$(INCLUDE_daemon))
 
-$(B)/obj/worker/%.o: worker/%.c $(B)/flags $(B)/mruby/cflags
+$(B)/obj/worker/%.o: worker/%.c $(B)/flags $(MRUBY_HEADERS)
 	$(call compile,$(INCLUDE_worker))
 
 # Changes only when the flags do, so that objects are compiled again when they have to be.
@@ -305,7 +308,7 @@ $(B)/mruby/built: $(MRUBY_SOURCE) $(MRUBY_INPUTS) $(B)/mruby/chosen
 	@touch $@
 
 # Written by the build, and only when they differ.
-$(B)/mruby/cflags $(B)/mruby/ldflags: $(B)/mruby/built
+$(MRUBY_HEADERS) $(B)/mruby/ldflags: $(B)/mruby/built
 	@:
 
 # The tests of mruby and of its gems, those in gems/ too, in one program.
@@ -322,7 +325,7 @@ $(B)/mruby/tests: $(B)/mruby/built
 define unit_test
 UNIT_TESTS += $(B)/test/test_$(1)
 $(B)/obj/test/unit/test_$(1).o: INCLUDES := $(call unit_includes,$(2))
-$(B)/obj/test/unit/test_$(1).o: $(if $(filter worker/%,$(2)),$(B)/mruby/cflags)
+$(B)/obj/test/unit/test_$(1).o: $(if $(filter worker/%,$(2)),$(MRUBY_HEADERS))
 $(B)/test/test_$(1): LIBRARIES := $(foreach library,$(3),$(LIBS_$(library)))
 $(B)/test/test_$(1): $(B)/obj/test/unit/test_$(1).o $(call objects,$(patsubst base/%,daemon/base/%,$(2))) \
 	$(if $(filter mruby,$(3)),$(B)/mruby/built)
@@ -468,7 +471,7 @@ $(B)/test/suite: $(call objects,test/torture/suite $(patsubst base/%,daemon/base
 
 TORTURE_OBJECTS := $(call objects,test/torture/torture test/torture/suite test/unit/heap_verify)
 $(TORTURE_OBJECTS): INCLUDES := $(INCLUDE_worker) -Itest/unit
-$(TORTURE_OBJECTS): $(B)/mruby/cflags
+$(TORTURE_OBJECTS): $(MRUBY_HEADERS)
 
 $(B)/obj/test/torture/%.o: test/torture/%.c $(B)/flags
 	$(call compile,$(INCLUDES))
@@ -541,7 +544,7 @@ $(B)/bench/bench_collect: $(call objects,test/bench/bench_collect $(patsubst bas
 	$(call link,$(LIBS_mruby))
 
 $(patsubst %,$(B)/obj/test/bench/%.o,bench_collect bench_rack worker_loop): $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags \
-	$(B)/mruby/cflags
+	$(MRUBY_HEADERS)
 	$(call compile,$(INCLUDE_worker))
 
 $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags
