@@ -48,16 +48,6 @@ void bind_error(struct binder *binder, struct node *node, const char *format, ..
     free(text);
 }
 
-void bind_warning(struct binder *binder, const struct node *node, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    char *text = with_path(binder, format, arguments);
-    va_end(arguments);
-    diagnostics_warning(binder->diagnostics, node->place, "%s", text);
-    free(text);
-}
-
 /* Not bind_error: several settings can be missing from one section, and what is there is still good. */
 static void report_missing(struct binder *binder, const struct setting *setting, const struct node *section)
 {
@@ -327,10 +317,6 @@ static void bind_setting(struct binder *binder, const struct setting *setting, c
     struct step step = { .key = setting->key };
     bind_enter(binder, &step);
     bind_value(binder, setting, node, base);
-    bool later = setting->effect == EFFECT_LATER ||
-                 (setting->effect == EFFECT_OFF_ONLY && !node->failed && !setting_is_off(setting, base));
-    if (later && !node->failed && setting->section != SECTION_WORKERS)
-        bind_warning(binder, node, "not yet effective");
     bind_leave(binder);
 }
 

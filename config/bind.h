@@ -68,7 +68,5 @@ void bind_error(struct binder *binder, struct node *node, const char *format, ..
 void bind_unexpected(struct binder *binder, const struct setting *setting, struct node *node);
 /* "PATH: PROBLEM, got ..." */
 void bind_problem(struct binder *binder, struct node *node, const char *problem);
-void bind_warning(struct binder *binder, const struct node *node, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -96,7 +96,6 @@ void config_release(struct config *config)
 void config_report_free(struct config_report *report)
 {
     free_strings(&report->errors);
-    free_strings(&report->warnings);
 }
 
 const struct config_pool *config_pool_find(const struct config *config, const char *name)
@@ -147,7 +146,7 @@ static struct config *finish(struct config_files *files, const char *path, struc
                              struct config_report *report)
 {
     struct config *config = files->unreadable ? NULL : build(files, path, diagnostics);
-    if (diagnostics->errors > 0) {
+    if (diagnostics->count > 0) {
         config_release(config);
         config = NULL;
     }

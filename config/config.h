@@ -5,7 +5,7 @@
  * All strings are UTF-8, NUL-terminated and owned by the struct config; paths are absolute. A struct config is
  * immutable once loaded and reference-counted (single thread), because generations outlive reloads.
  *
- * One table, settings.def, drives parsing, defaults, the canonical form, `check`'s "not yet effective" and the manual.
+ * One table, settings.def, drives parsing, defaults, the canonical form and the manual.
  */
 #ifndef COWHERD_CONFIG_H
 #define COWHERD_CONFIG_H
@@ -189,18 +189,17 @@ struct config {
 };
 
 /*
- * Everything found wrong (or worth a warning), in file order; each is one line "file:line:column: text", or "file:
- * text" when it concerns the file as a whole (it can't be read, it is too long). No line holds a control character.
+ * Everything found wrong, in file order; each is one line "file:line:column: text", or "file: text" when it concerns
+ * the file as a whole (it can't be read, it is too long). No line holds a control character.
  */
 struct config_report {
     struct config_strings errors;
-    struct config_strings warnings;
 };
 
 /*
  * Reads `path` and what it includes (patterns relative to the file; included files hold `pools` alone and include
- * nothing themselves). NULL when there are errors; the report then has at least one line. Warnings can come with
- * success ("file:line:column: pools.web.recycle.age: not yet effective"). Free the report with config_report_free.
+ * nothing themselves). NULL when there are errors; the report then has at least one line. Free the report with
+ * config_report_free.
  */
 struct config *config_load(const char *path, struct config_report *report);
 

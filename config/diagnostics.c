@@ -13,44 +13,27 @@
 struct diagnostic {
     struct place place;
     size_t sequence;
-    bool warning;
     char *text;
 };
 
-static void add(struct diagnostics *diagnostics, struct place place, bool warning, const char *format,
-                va_list arguments)
+void diagnostics_error(struct diagnostics *diagnostics, struct place place, const char *format, ...)
 {
     if (diagnostics->count == diagnostics->capacity) {
         diagnostics->capacity = diagnostics->capacity ? diagnostics->capacity * 2 : 16;
         diagnostics->items = xreallocarray(diagnostics->items, diagnostics->capacity, sizeof *diagnostics->items);
     }
+    va_list arguments;
+    va_start(arguments, format);
     char *text;
     if (vasprintf(&text, format, arguments) < 0)
         text = xstrdup("a message that could not be put together");
+    va_end(arguments);
     diagnostics->items[diagnostics->count] = (struct diagnostic){
         .place = place,
         .sequence = diagnostics->count,
-        .warning = warning,
         .text = text,
     };
     diagnostics->count++;
-    diagnostics->errors += !warning;
-}
-
-void diagnostics_error(struct diagnostics *diagnostics, struct place place, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    add(diagnostics, place, false, format, arguments);
-    va_end(arguments);
-}
-
-void diagnostics_warning(struct diagnostics *diagnostics, struct place place, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    add(diagnostics, place, true, format, arguments);
-    va_end(arguments);
 }
 
 static int order(unsigned long a, unsigned long b)
@@ -102,19 +85,17 @@ void diagnostics_report(struct diagnostics *diagnostics, struct config_report *r
 {
     if (diagnostics->count > 0)
         qsort(diagnostics->items, diagnostics->count, sizeof *diagnostics->items, compare);
-    size_t errors = 0, warnings = 0;
     for (size_t i = 0; i < diagnostics->count; i++) {
         struct diagnostic *item = &diagnostics->items[i];
-        size_t *counted = item->warning ? &warnings : &errors;
-        if ((*counted)++ < DIAGNOSTICS_MAX) {
+        if (i < DIAGNOSTICS_MAX) {
             char *place = place_text(item->place);
-            append(item->warning ? &report->warnings : &report->errors, place, item->text);
+            append(&report->errors, place, item->text);
             free(place);
         }
         free(item->text);
     }
-    if (errors > DIAGNOSTICS_MAX) {
-        char *text = xasprintf("%zu errors more", errors - DIAGNOSTICS_MAX);
+    if (diagnostics->count > DIAGNOSTICS_MAX) {
+        char *text = xasprintf("%zu errors more", diagnostics->count - DIAGNOSTICS_MAX);
         append(&report->errors, diagnostics->items[0].place.source->name, text);
         free(text);
     }

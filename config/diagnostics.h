@@ -1,5 +1,5 @@
 /*
- * Errors and warnings of one load, collected in whatever order they are found, reported in the order of the files.
+ * The errors of one load, collected in whatever order they are found, reported in the order of the files.
  */
 #ifndef COWHERD_DIAGNOSTICS_H
 #define COWHERD_DIAGNOSTICS_H
@@ -28,12 +28,9 @@ struct diagnostics {
     struct diagnostic *items;
     size_t count;
     size_t capacity;
-    size_t errors;
 };
 
 void diagnostics_error(struct diagnostics *diagnostics, struct place place, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-void diagnostics_warning(struct diagnostics *diagnostics, struct place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*

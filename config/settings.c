@@ -65,7 +65,7 @@ SECTION_LIST(X)
 #define INCLUDE .type = SETTING_INCLUDE, .max = 64
 #define REQUIRED NULL
 
-#define SETTING(section_, key_, type_, field_, default_, reload_, effect_, help_)                                      \
+#define SETTING(section_, key_, type_, field_, default_, reload_, help_)                                               \
     {                                                                                                                  \
         .section = SECTION_##section_,                                                                                 \
         .key = #key_,                                                                                                  \
@@ -73,7 +73,6 @@ SECTION_LIST(X)
         .offset = offsetof(STRUCT_##section_, field_),                                                                 \
         .default_text = default_,                                                                                      \
         .reload = RELOAD_##reload_,                                                                                    \
-        .effect = EFFECT_##effect_,                                                                                    \
         .help = help_,                                                                                                 \
     },
 
@@ -103,38 +102,6 @@ bool setting_is_optional(const struct setting *setting)
 {
     return setting->default_text != NULL && strcmp(setting->default_text, "none") == 0 &&
            setting->type != SETTING_LOG_TARGET;
-}
-
-bool setting_is_off(const struct setting *setting, const void *base)
-{
-    const void *field = (const char *)base + setting->offset;
-    switch (setting->type) {
-    case SETTING_BOOLEAN:
-    case SETTING_OPTIONAL_SECTION: return !*(const bool *)field;
-    case SETTING_INTEGER:
-    case SETTING_PERCENT: return *(const int *)field == 0;
-    case SETTING_COUNT:
-    case SETTING_MODE:
-    case SETTING_WORDS: return *(const unsigned *)field == 0;
-    case SETTING_NUMBER:
-    case SETTING_DURATION:
-    case SETTING_SIZE:
-        return *(const int64_t *)field == 0;
-    CASES_STRING:
-        return *(char *const *)field == NULL;
-    CASES_STRINGS:
-        return ((const struct config_strings *)field)->count == 0;
-    case SETTING_HOOKS: return ((const struct config_app *)base)->hook_count == 0;
-    case SETTING_LISTEN:
-    case SETTING_ENVIRONMENT:
-    case SETTING_RLIMITS:
-    case SETTING_WORKERS:
-    case SETTING_SECTION:
-    case SETTING_APPS:
-    case SETTING_POOLS:
-    case SETTING_INCLUDE: return false;
-    }
-    return false;
 }
 
 size_t words_count(const char *const *words)

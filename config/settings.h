@@ -93,7 +93,6 @@ enum setting_type {
     case SETTING_ALLOW
 
 enum setting_reload { RELOAD_LIVE, RELOAD_GENERATION, RELOAD_RESTART };
-enum setting_effect { EFFECT_NOW, EFFECT_LATER, EFFECT_OFF_ONLY };
 
 struct setting {
     enum section section;
@@ -106,7 +105,6 @@ struct setting {
     const char *const *words;
     const char *default_text; /* NULL: required */
     enum setting_reload reload;
-    enum setting_effect effect;
     const char *help;
 };
 
@@ -118,10 +116,6 @@ const struct setting *settings_all(size_t *count);
 
 /* Whether `none` is a value of this setting. */
 bool setting_is_optional(const struct setting *setting);
-
-/* Whether the value in `base` (the section's struct) is the one that asks for nothing: 0, false, none, an empty list.
- */
-bool setting_is_off(const struct setting *setting, const void *base);
 
 /* What a value has to be, as it stands in a message behind "expected ". */
 void setting_expected(const struct setting *setting, struct strbuf *out);

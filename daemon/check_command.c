@@ -73,7 +73,7 @@ static int check_pool(const struct config *config, const struct config_pool *poo
 
 int check_command(const char *config_path, bool print)
 {
-    struct config *config = load_config(config_path, true);
+    struct config *config = load_config(config_path);
     if (!config)
         return 2;
     int result = 0;

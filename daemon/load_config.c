@@ -8,13 +8,11 @@ static void print_lines(const struct config_strings *lines)
         fprintf(stderr, "%s\n", lines->items[i]);
 }
 
-struct config *load_config(const char *path, bool with_warnings)
+struct config *load_config(const char *path)
 {
     struct config_report report = { 0 };
     struct config *config = config_load(path, &report);
     print_lines(&report.errors);
-    if (with_warnings)
-        print_lines(&report.warnings);
     config_report_free(&report);
     return config;
 }

@@ -2,11 +2,9 @@
 #ifndef COWHERD_LOAD_CONFIG_H
 #define COWHERD_LOAD_CONFIG_H
 
-#include <stdbool.h>
-
 #include "config.h"
 
-/* As config_load, with the errors, and the warnings when asked for, on standard error, one a line. */
-struct config *load_config(const char *path, bool with_warnings);
+/* As config_load, with the errors on standard error, one a line. */
+struct config *load_config(const char *path);
 
 #endif

@@ -47,7 +47,7 @@ static char *control_socket(const struct options *options)
 {
     if (options->socket)
         return strdup(options->socket);
-    struct config *config = load_config(options->config, false);
+    struct config *config = load_config(options->config);
     char *path = config ? strdup(config->control) : NULL;
     if (!config)
         fprintf(stderr, "cowherd: the control socket can't be found without a configuration; name it with -s\n");
@@ -166,7 +166,7 @@ static int run_trace_writes(const struct options *options)
 
 static int run_front(const struct options *options)
 {
-    struct config *config = load_config(options->config, false);
+    struct config *config = load_config(options->config);
     if (!config)
         return EXIT_USAGE;
     struct strbuf text = { 0 };

@@ -1,6 +1,6 @@
 /*
- * The connections of a worker that has to be killed, crashes, or is killed by somebody else: those at the beginning of a request go to other
- * workers, and their clients never know.
+ * The connections of a worker that has to be killed, crashes, or is killed by somebody else: those at the beginning of
+ * a request go to other workers, and their clients never know.
  */
 #ifndef COWHERD_RESCUE_H
 #define COWHERD_RESCUE_H

@@ -284,17 +284,10 @@ static const struct {
     const char *kind;
     void (*adopt)(struct adoption *adoption);
 } takers[] = {
-    { "supervisor", adopt_supervisor },
-    { "control", adopt_control },
-    { "client", adopt_client },
-    { "status_server", adopt_status_server },
-    { "orphan", adopt_orphan },
-    { "inherited", adopt_inherited },
-    { "listener", adopt_listener },
-    { "pool", adopt_pool },
-    { "store", adopt_store },
-    { "generation", adopt_generation },
-    { "worker", adopt_worker },
+    { "supervisor", adopt_supervisor },       { "control", adopt_control }, { "client", adopt_client },
+    { "status_server", adopt_status_server }, { "orphan", adopt_orphan },   { "inherited", adopt_inherited },
+    { "listener", adopt_listener },           { "pool", adopt_pool },       { "store", adopt_store },
+    { "generation", adopt_generation },       { "worker", adopt_worker },
 };
 
 static void adopt_record(struct adoption *adoption)

@@ -164,8 +164,6 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
         dev_adapt(supervisor->dev, config);
         dev_watch_config(supervisor->dev, config);
     }
-    for (size_t i = 0; i < report.warnings.count; i++)
-        log_warnx("%s", report.warnings.items[i]);
     if (!config) {
         char *errors = join_lines(&report.errors);
         log_warnx("reload: the configuration can't be used, the old one stays in force:\n%s", errors);
@@ -525,7 +523,7 @@ int supervisor_run(const char *config_path, bool development)
     inherited_take(&supervisor.listeners.inherited);
     raise_descriptor_limit(&supervisor);
     protect_from_memory_shortage();
-    supervisor.config = load_config(config_path, true);
+    supervisor.config = load_config(config_path);
     if (!supervisor.config) {
         inherited_free(&supervisor.listeners.inherited);
         return 2;

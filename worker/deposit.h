@@ -1,7 +1,7 @@
 /*
  * Which connections of a worker lie in its escrow: those that are accepted and have not sent anything, as soon as the
- * worker sleeps or looks at another one. (A front end's request mostly comes with its connection, and nothing of this is
- * done.) A copy in the escrow is of no use any more when its connection is marked as begun (unbegun.h): so deposited
+ * worker sleeps or looks at another one. (A front end's request mostly comes with its connection, and nothing of this
+ * is done.) A copy in the escrow is of no use any more when its connection is marked as begun (unbegun.h): so deposited
  * ones are marked before anything is received from them, and shut down before they are closed.
  */
 #ifndef COWHERD_DEPOSIT_H

@@ -180,7 +180,8 @@ static void receive(struct intake *intake, struct connection *connection)
 
     connection_begin(&intake->connections, connection);
     if (intake->connections.exposed > 0)
-        deposit_exposed(&intake->connections); /* if the worker is killed from here on, this one is lost, and no other */
+        deposit_exposed(
+            &intake->connections); /* if the worker is killed from here on, this one is lost, and no other */
     ssize_t count = recv(connection->fd, intake->scratch + have, intake->scratch_size - have, 0);
     if (count > 0) {
         if (connection->received_ns == 0)

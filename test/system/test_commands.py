@@ -117,15 +117,6 @@ def test_check_v_prints_a_configuration_that_checks_and_prints_the_same(cowherd)
     assert cowherd.request(host="x.example.org").status == 200
 
 
-def test_check_says_what_is_not_yet_effective_and_succeeds(cowherd):
-    cowherd.app(HELLO, store={"size": "16MiB"})
-    cowherd.write_configuration()
-    result = cowherd.command("check")
-    assert result.returncode == 0
-    said = result.stdout + result.stderr
-    assert re.search(r"%s:\d+:\d+: .*store.*not yet effective" % re.escape(str(cowherd.file)), said), said
-
-
 # -- request
 
 

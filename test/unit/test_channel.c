@@ -224,17 +224,17 @@ static void malformed_packets_leak_nothing(void **state)
     uint32_t type = MESSAGE_FAILED;
 
     (void)state;
-    send_raw(&message, HEAD + sizeof message.fork, 1); /* one descriptor too few */
+    send_raw(&message, HEAD + sizeof message.fork, 2); /* one descriptor too few */
     assert_bad();
-    send_raw(&message, HEAD + sizeof message.fork, 3); /* one too many */
+    send_raw(&message, HEAD + sizeof message.fork, 4); /* one too many */
     assert_bad();
     send_raw(&message, HEAD + sizeof message.fork, 16); /* more than the control buffer takes */
     assert_bad();
-    send_raw(&message, HEAD + sizeof message.fork - 1, 2);
+    send_raw(&message, HEAD + sizeof message.fork - 1, 3);
     assert_bad();
-    send_raw(&message, HEAD + sizeof message.fork + 1, 2);
+    send_raw(&message, HEAD + sizeof message.fork + 1, 3);
     assert_bad();
-    send_raw(&message, HEAD, 2);
+    send_raw(&message, HEAD, 3);
     assert_bad();
     send_raw(&message, 3, 0);
     assert_bad();

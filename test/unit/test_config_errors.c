@@ -82,7 +82,6 @@ static void counts_workers(void **state)
         assert_non_null(config);
         assert_int_equal(config->pools[0].workers.min, examples[i].min);
         assert_int_equal(config->pools[0].workers.max, examples[i].max);
-        assert_int_equal(report.warnings.count, 0);
         config_report_free(&report);
         config_release(config);
         free(text);
@@ -95,29 +94,6 @@ static void counts_workers(void **state)
         "workers: [2], " LISTEN_AND_APP,
         "test.yml:1:24: pools.web.workers: expected a whole number from 1 to 1024, or a mapping with min and "
         "max, got a list");
-}
-
-static void says_what_is_not_yet_effective(void **state)
-{
-    (void)state;
-    struct config_report report;
-    struct config *config = parse("pools:\n  web:\n    " APP "\n    listen: a.sock\n    restart:\n      interval: 1h\n"
-                                  "    memory: 0\n    chroot: /srv\n    frozen: false\n    hooks: []\n"
-                                  "status: {listen: s.sock}\n",
-                                  &report);
-    assert_null(config); /* hooks belong to an app */
-    assert_int_equal(report.errors.count, 1);
-    assert_string_equal(report.errors.items[0], "test.yml:10:5: pools.web: unknown key \"hooks\"");
-    assert_int_equal(report.warnings.count, 0);
-    config_report_free(&report);
-    config = parse("pools:\n  web:\n    listen: a.sock\n"
-                   "    apps: [{root: /srv/www, rack: config.ru, store: {size: 1MiB}}]\n",
-                   &report);
-    assert_non_null(config);
-    assert_int_equal(report.warnings.count, 1);
-    assert_string_equal(report.warnings.items[0], "test.yml:4:53: pools.web.apps[0].store: not yet effective");
-    config_release(config);
-    config_report_free(&report);
 }
 
 static void asks_for_allow_where_others_can_reach(void **state)
@@ -327,7 +303,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_contradictory_times),
         cmocka_unit_test(counts_workers),
-        cmocka_unit_test(says_what_is_not_yet_effective),
         cmocka_unit_test(asks_for_allow_where_others_can_reach),
         cmocka_unit_test(refuses_what_is_no_configuration),
         cmocka_unit_test(refuses_anchors_aliases_and_tags),

@@ -200,8 +200,8 @@ static size_t map_size(const struct shared_store *store)
 }
 
 /*
- * No sync: a process that dies loses nothing, the pages are the kernel's. No MDB_WRITEMAP: after a SIGKILL in the middle
- * of a commit LMDB can end its next writer by an assertion.
+ * No sync: a process that dies loses nothing, the pages are the kernel's. No MDB_WRITEMAP: after a SIGKILL in the
+ * middle of a commit LMDB can end its next writer by an assertion.
  */
 static int open_env(struct shared_store *store, MDB_env *env)
 {
