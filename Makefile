@@ -140,6 +140,7 @@ WORKER := \
 	worker/allocator \
 	worker/answer \
 	worker/app \
+	worker/app_sleep \
 	worker/barrier \
 	worker/barrier_repairs \
 	worker/block_owners \
@@ -258,7 +259,7 @@ $(B)/cowherd: $(call objects,$(COWHERD_OBJECTS))
 	$(call link,$(LIBS_yaml) $(LIBS_bsd))
 
 $(B)/cowherd-mold: $(call objects,$(MOLD_OBJECTS)) $(B)/mruby/built
-	$(call link,$(LIBS_mruby) $(LIBS_fcgi) $(LIBS_yaml) $(LIBS_bsd))
+	$(call link,-Wl$(comma)--wrap=usleep $(LIBS_mruby) $(LIBS_fcgi) $(LIBS_yaml) $(LIBS_bsd))
 
 $(B)/obj/daemon/base/%.o: daemon/base/%.c $(B)/flags
 	$(call compile,$(INCLUDE_base))

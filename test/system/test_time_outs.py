@@ -40,6 +40,10 @@ run ->(env) {
   when "/rescue" then begin; loop { }; rescue => e; "caught"; end
   when "/retry" then Reluctant.run
   when "/sleep" then sleep 3600
+  when "/nap"
+    began = Time.now
+    sleep 0.2
+    next [200, {}, [(Time.now - began).to_s]]
   when "/recursion" then def deep; deep; rescue SystemStackError; retry; end; deep
   when "/catch"
     begin
@@ -80,6 +84,21 @@ def test_ruby_that_never_ends_is_answered_504_and_its_worker_lives(herd, uri):
         assert herd.request("/").status == 200
     assert herd.worker_pids() == pids
     assert books_balance(herd, error_answered=1, lost=0)
+
+
+def test_signals_that_are_no_time_out_do_not_end_a_sleep(herd):
+    herd.configure(workers=1)
+    herd.start()
+    (worker,) = herd.worker_pids()
+    with Load(herd, threads=1, uri="/nap") as load:
+
+        def signalled():
+            os.kill(worker, signal.SIGUSR2)  # as the kernel does when a parent ends
+            return len(load.answers) >= 3 or load.failures
+
+        herd.wait_until(signalled)
+    assert not load.failures
+    assert min(float(body) for _, body in load.answers) > 0.19
 
 
 def test_ensure_runs(herd):
