@@ -220,6 +220,46 @@ static void wants_an_app_that_answers(void **state)
     config_release(parse_good("pools: {web: {listen: a, apps: [{root: /, scripts: {}}]}}"));
 }
 
+/* Two apps with these stores. */
+#define STORES(first, second)                                                                                          \
+    "pools:\n  web:\n    listen: a.sock\n    apps:\n"                                                                  \
+    "    - {host: one, root: /srv/one, rack: config.ru, store: " first "}\n"                                           \
+    "    - {host: two, root: /srv/two, rack: config.ru, store: " second "}\n"
+
+#define STORES_DIFFER                                                                                                  \
+    "test.yml:6:59: pools.web.apps[1].store: expected the same name, file and size as the app at test.yml:5:7 has, "   \
+    "whose store it is, too"
+
+static void one_store_is_described_in_one_way(void **state)
+{
+    static const char *const fine[] = {
+        STORES("{}", "{size: 1MiB}"),
+        STORES("{name: common}", "{name: common}"),
+        STORES("{name: common}", "{name: other, size: 1MiB}"),
+        STORES("{name: common}", "{file: values}"),
+        STORES("{file: values}", "{file: values, size: 1MiB}"), /* below the root of each */
+        STORES("{file: /srv/values}", "{file: /srv/values}"),
+        STORES("{name: common, file: /srv/values}", "{name: common, file: /srv/values}"),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
+        config_release(parse_good(fine[i]));
+    EXPECT_ERRORS(STORES("{name: common}", "{name: common, size: 1MiB}"), STORES_DIFFER);
+    EXPECT_ERRORS(STORES("{name: common}", "{name: common, file: /srv/values}"), STORES_DIFFER);
+    EXPECT_ERRORS(STORES("{file: /srv/values}", "{file: /srv/values, size: 1MiB}"), STORES_DIFFER);
+    EXPECT_ERRORS(STORES("{file: /srv/values}", "{name: common, file: /srv/values}"), STORES_DIFFER);
+    EXPECT_ERRORS(STORES("{name: a, file: /srv/values}", "{name: b, file: /srv/values}"), STORES_DIFFER);
+    EXPECT_POOL_ERRORS("listen: a.sock, apps: [{root: /srv, rack: a.ru, store: {size: 1KiB}}]",
+                       "test.yml:1:77: pools.web.apps[0].store.size: expected a size from 64KiB to 1TiB, got \"1KiB\"");
+    EXPECT_POOL_ERRORS(
+        "listen: a.sock, apps: [{root: /srv, rack: a.ru, store: {name: a b}}]",
+        "test.yml:1:77: pools.web.apps[0].store.name: expected a name of letters, digits, _, - and . (at "
+        "most 63, a letter, digit or _ first), got \"a b\"");
+    EXPECT_POOL_ERRORS("listen: a.sock, apps: [{root: /srv, rack: a.ru, store: {path: x}}]",
+                       "test.yml:1:71: pools.web.apps[0].store: unknown key \"path\"");
+}
+
 static void keeps_control_characters_out_of_messages(void **state)
 {
     (void)state;
@@ -310,6 +350,7 @@ int main(void)
         cmocka_unit_test(suggests_the_nearest_key),
         cmocka_unit_test(wants_an_error_log),
         cmocka_unit_test(wants_an_app_that_answers),
+        cmocka_unit_test(one_store_is_described_in_one_way),
         cmocka_unit_test(keeps_control_characters_out_of_messages),
         cmocka_unit_test(survives_big_and_deep_texts),
         cmocka_unit_test(caps_a_flood_of_errors),
