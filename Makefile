@@ -425,6 +425,8 @@ $(eval $(call unit_test,script,$(HEAP) base/mapping base/memory_meter worker/scr
 	worker/vm worker/vm_describe worker/vm_random $(CORE),mruby))
 $(eval $(call unit_test,script_open,worker/script_open))
 $(eval $(call unit_test,script_path,worker/script_path $(CORE)))
+$(eval $(call unit_test,script_table,worker/script_table $(CORE)))
+$(eval $(call unit_test,script_tree,worker/script_open worker/script_path worker/script_tree $(CORE)))
 $(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,surge,daemon/surge))
