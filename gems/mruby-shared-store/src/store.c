@@ -509,33 +509,55 @@ static int64_t expiry_of(struct write *write, int64_t lifetime)
 }
 
 /*
- * `entry`: what is there now, NULL when there is nothing. One whose age and size stay is overwritten where it is; its
- * age stays while it is among the younger half, which spares most writes the three indices.
+ * Overwrites the entry where it is, which costs the fewest pages. Among the younger half it keeps its age, which spares
+ * most writes the index of ages; else it is the youngest now, and none that `evict` takes.
  */
+static int overwrite(struct write *write, struct operation *operation, const struct entry *before, int64_t expires)
+{
+    struct store_bytes key = operation->key;
+    struct entry after = { .head = { .number = before->head.number, .expires = expires },
+                           .value_size = operation->value.size };
+    uint64_t cost = entry_cost(key.size, &after), old_cost = entry_cost(key.size, before);
+    uint64_t bytes = write->books.bytes - (old_cost < write->books.bytes ? old_cost : write->books.bytes) + cost;
+    struct record_key record;
+    MDB_val name;
+    int error = 0;
+
+    if (write->books.number - before->head.number > write->books.count / 2 || bytes > write->store->size)
+        after.head.number = ++write->books.number;
+    if (after.head.number != before->head.number) {
+        name = age_key(&record, &before->head);
+        error = mdb_del(write->txn, write->store->dbi, &name, NULL);
+        if (error == 0)
+            error = put(write, age_key(&record, &after.head), key.data, key.size);
+    }
+    if (after.head.number != before->head.number || expires != before->head.expires) {
+        if (error == 0 && before->head.expires != 0) {
+            name = expiry_key(&record, &before->head);
+            error = mdb_del(write->txn, write->store->dbi, &name, NULL);
+        }
+        if (error == 0 && expires != 0)
+            error = put(write, expiry_key(&record, &after.head), key.data, key.size);
+    }
+    if (error == 0)
+        error = put_value(write, key, &after.head, operation->value);
+    write->books.bytes = bytes;
+    return error != 0 ? error : evict(write, write->store->size);
+}
+
+/* `entry`: what is there now, NULL when there is nothing. */
 static int replace(struct write *write, struct operation *operation, const struct entry *entry, int64_t expires)
 {
     uint64_t most = write->store->size;
     struct entry new = { .head = { .expires = expires }, .value_size = operation->value.size };
     uint64_t cost = entry_cost(operation->key.size, &new);
-    int error = 0;
 
-    operation->result = STORE_DONE;
-    if (cost > most) {
-        operation->result = STORE_TOO_LARGE;
+    operation->result = cost > most ? STORE_TOO_LARGE : STORE_DONE;
+    if (cost > most)
         return 0;
-    }
-    if (entry != NULL && entry->head.expires == expires &&
-        write->books.number - entry->head.number <= write->books.count / 2) {
-        uint64_t before = entry_cost(operation->key.size, entry);
-        if (cost <= before || write->books.bytes + (cost - before) <= most) {
-            write->books.bytes += cost - before;
-            return put_value(write, operation->key, &entry->head, operation->value);
-        }
-    }
     if (entry != NULL)
-        error = remove_entry(write, operation->key, entry);
-    if (error == 0)
-        error = evict(write, most - cost);
+        return overwrite(write, operation, entry, expires);
+    int error = evict(write, most - cost);
     return error != 0 ? error : insert_entry(write, operation->key, expires, operation->value);
 }
 

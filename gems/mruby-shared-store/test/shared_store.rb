@@ -209,6 +209,30 @@ shared_store_test('what has expired goes before what is old') do |store|
   assert_equal 101, store.size
 end
 
+shared_store_test('what is set again and again is reckoned once') do |store|
+  sizes = [10, 3000, 40_000]
+  [nil, 3600, 1800, nil].each do |seconds|
+    sizes.each do |size|
+      50.times { |i| store.set("key#{i * 7 % 20}", 'x' * size, expires_in: seconds) }
+      bytes = store.stat['bytes']
+      keys = store.keys
+      store.clear
+      keys.each { |key| store.set(key, 'x' * size, expires_in: seconds) }
+      assert_equal bytes, store.stat['bytes']
+    end
+  end
+  store.keys.each { |key| store.delete(key) }
+  assert_equal({ 'entries' => 0, 'bytes' => 0, 'size' => store.stat['size'] }, store.stat)
+end
+
+shared_store_test('one that grows is the last to go') do |store|
+  20.times { |i| store["key#{i}"] = 'x' * 8000 }
+  store['key0'] = 'y' * (store.stat['size'] - 40_000)
+  assert_equal 'y', store['key0'][0]
+  assert_true store.key?('key19')
+  assert_false store.key?('key1')
+end
+
 shared_store_test('values of all sizes come and go') do |store|
   length = 1
   2000.times do |i|
