@@ -546,7 +546,11 @@ $(B)/bench/bench_collect: $(call objects,test/bench/bench_collect $(patsubst bas
 	$(B)/mruby/built
 	$(call link,$(LIBS_mruby))
 
-$(patsubst %,$(B)/obj/test/bench/%.o,bench_collect bench_rack worker_loop): $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags \
+$(B)/bench/bench_store: $(call objects,test/bench/bench_store $(patsubst base/%,daemon/base/%,$(HEAP) $(CORE))) \
+	$(B)/mruby/built
+	$(call link,$(LIBS_mruby))
+
+$(patsubst %,$(B)/obj/test/bench/%.o,bench_collect bench_rack bench_store worker_loop): $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags \
 	$(MRUBY_HEADERS)
 	$(call compile,$(INCLUDE_worker))
 
@@ -569,6 +573,12 @@ bench-memory:
 	@packaging/install-deps build $(if $(findstring --skip-missing,$(BENCH_OPTIONS)),,peers)
 	@$(MAKE) --no-print-directory all $(BENCH_MEMORY)
 	test/bench/memory --build $(B) $(BENCH_OPTIONS)
+
+# The shared store against LMDB itself.
+bench-store:
+	@packaging/install-deps build
+	@$(MAKE) --no-print-directory all $(B)/bench/bench_store $(B)/bench/fcgi_load
+	test/bench/store --build $(B) $(BENCH_OPTIONS)
 
 # The allocators of `allocator:` against each other.
 bench-allocators:
@@ -631,11 +641,12 @@ help:
 	@echo 'make fuzz       FUZZ_SECONDS=60; what clients can send, against gate and libfcgi (needs clang)'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
 	@echo 'make bench-memory measures what workers have for themselves, against unicorn, gunicorn and Starlet'
+	@echo 'make bench-store  the shared store against LMDB itself, and sums of four workers'
 	@echo 'make bench-allocators glibc, jemalloc and mimalloc on a workload that fragments'
 	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
 	@echo 'make lint       clang-format, cppcheck, who includes whom'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-memory chaos check clean demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-memory bench-store chaos check clean demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:

@@ -30,12 +30,12 @@ if os.geteuid() == 0:
 class Cowherd:
     """
     `apps`: text by name, or texts by file name, which are scripts when one is index.rb; `pools`: (app, settings) by
-    name.
+    name; `more`: settings of each app.
     """
 
-    def __init__(self, build, apps, pools, environment=None):
+    def __init__(self, build, apps, pools, environment=None, more=None):
         self.build = os.path.abspath(build)
-        self.apps, self.pools = apps, pools
+        self.apps, self.pools, self.more = apps, pools, more
         self.environment = {**os.environ, **(environment or {})}
         self.directory = tempfile.mkdtemp(prefix="cowherd-memory-")
         self.process = None
@@ -69,6 +69,7 @@ class Cowherd:
                 self.write(name + "/" + file, text)
         for name, (app, settings) in self.pools.items():
             answers = "scripts: {cache: false}" if "index.rb" in self.apps[app] else "rack: config.ru"
+            answers += ", " + self.more if self.more else ""
             config += POOL.format(name=name, directory=self.directory, app=app, answers=answers, settings=settings)
         self.write("cowherd.yml", config)
         command = [self.build + "/cowherd", "run", "-c", self.path("cowherd.yml")]
@@ -96,10 +97,10 @@ class Cowherd:
     def socket(self, name):
         return self.path(name + ".sock")
 
-    def load(self, name, requests):
+    def load(self, name, requests, *options):
         """Requests a second."""
         command = [self.build + "/bench/fcgi_load", "-c", "8", "-n", str(requests), "-t", "60", "-u", "/",
-                   self.socket(name)]
+                   *options, self.socket(name)]
         done = subprocess.run(command, capture_output=True, text=True)
         fields = dict(re.findall(r"(\w+)=([\d.]+)", done.stdout))
         if done.returncode != 0 or fields.get("errors") != "0":
