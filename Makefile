@@ -62,6 +62,7 @@ DAEMON := \
 	daemon/check_command \
 	daemon/control \
 	daemon/control_client \
+	daemon/control_commands \
 	daemon/crash_loop \
 	daemon/dev \
 	daemon/env_dir \
@@ -121,6 +122,7 @@ DAEMON := \
 	daemon/stores \
 	daemon/succession \
 	daemon/supervisor \
+	daemon/supervisor_signals \
 	daemon/surge \
 	daemon/surging \
 	daemon/ticket \
@@ -133,6 +135,7 @@ DAEMON := \
 	daemon/warm_up \
 	daemon/warm_up_exchange \
 	daemon/watch \
+	daemon/worker_orders \
 	daemon/workers
 
 WORKER := \

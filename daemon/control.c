@@ -9,13 +9,10 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "inquiry.h"
+#include "control_commands.h"
 #include "listener.h"
 #include "log.h"
-#include "memory_report.h"
-#include "scaler.h"
 #include "state_text.h"
-#include "status.h"
 #include "supervisor.h"
 #include "trace.h"
 #include "xalloc.h"
@@ -23,10 +20,7 @@
 #define CLIENTS_MAX 64
 #define LINE_MAX_BYTES 1024
 #define REQUEST_TIME_NS (10 * CLOCK_NS_PER_S)
-#define ARGUMENTS_MAX 4
 #define ACCEPT_PAUSE_NS CLOCK_NS_PER_S
-#define MEMORY_PATIENCE_NS CLOCK_NS_PER_S
-#define HEAP_PATIENCE_NS (5 * CLOCK_NS_PER_S)
 
 struct control {
     struct supervisor *supervisor;
@@ -36,22 +30,6 @@ struct control {
     struct loop_timer again; /* the source is watched again */
     struct client *clients;
     unsigned client_count;
-};
-
-struct client {
-    struct control *control;
-    struct client *next;
-    struct loop_source source;
-    struct loop_timer deadline; /* for the request's line, then for taking the answer */
-    struct strbuf request;
-    struct strbuf answer;
-    struct ticket *ticket; /* what it waits for */
-    /* In place of the ticket's text as the answer; at the deadline (NULL: wait on). */
-    void (*settled)(struct client *client);
-    void (*late)(struct client *client);
-    char *words[ARGUMENTS_MAX + 2]; /* of the request, the command first */
-    bool answered;
-    bool upgrades; /* it waits for an upgrade */
 };
 
 static void client_free(struct client *client)
@@ -89,8 +67,7 @@ static void client_send(struct client *client)
     client_free(client);
 }
 
-/* Frees the client at the latest when it has taken the answer. */
-static void client_answer(struct client *client, bool succeeded, const char *text)
+void client_answer(struct client *client, bool succeeded, const char *text)
 {
     client->answered = true;
     strbuf_puts(&client->answer, succeeded ? "ok\n" : "error\n");
@@ -111,196 +88,19 @@ static void ticket_done(void *data, bool succeeded, const char *text)
         client_answer(client, succeeded, text);
 }
 
-static struct ticket *wait_with_ticket(struct client *client)
+struct ticket *client_wait(struct client *client)
 {
     client->ticket = ticket_new(ticket_done, client);
     loop_timer_clear(client->control->supervisor->loop, &client->deadline);
     return client->ticket;
 }
 
-static void command_status(struct client *client, char *const arguments[])
+struct ticket *client_wait_until_late(struct client *client, int64_t patience_ns, void (*late)(struct client *client))
 {
-    struct strbuf text = { 0 };
-    if (arguments[0] && strcmp(arguments[0], "json") == 0)
-        status_json(client->control->supervisor, &text);
-    else
-        status_table(client->control->supervisor, &text);
-    client_answer(client, true, text.data);
-    strbuf_free(&text);
-}
-
-/* Waits for the ticket no longer than this. */
-static struct ticket *wait_until_late(struct client *client, int64_t patience_ns, void (*late)(struct client *client))
-{
-    struct ticket *ticket = wait_with_ticket(client);
+    struct ticket *ticket = client_wait(client);
     client->late = late;
     loop_timer_set(client->control->supervisor->loop, &client->deadline, clock_monotonic_ns() + patience_ns);
     return ticket;
-}
-
-/* NULL: answered why not. */
-static struct pool *find_pool(struct client *client, const char *name)
-{
-    const struct supervisor *supervisor = client->control->supervisor;
-    struct pool *pool = name ? supervisor_pool(supervisor, name) : NULL;
-    struct strbuf text = { 0 };
-    if (!name && supervisor->pool_count == 1)
-        pool = supervisor->pools[0];
-    if (pool)
-        return pool;
-    if (name)
-        strbuf_printf(&text, "there is no pool \"%s\"; the pools are:", name);
-    else
-        strbuf_puts(&text, "name one of the pools:");
-    for (size_t i = 0; i < supervisor->pool_count; i++)
-        strbuf_printf(&text, " %s", supervisor->pools[i]->name);
-    client_answer(client, false, text.data);
-    strbuf_free(&text);
-    return NULL;
-}
-
-/* "memory", "table" or "json", then perhaps a pool. */
-static void answer_memory(struct client *client)
-{
-    const struct supervisor *supervisor = client->control->supervisor;
-    const char *format = client->words[1], *name = client->words[2];
-    struct strbuf text = { 0 };
-    struct pool *pool = name ? find_pool(client, name) : NULL;
-    if (name && !pool)
-        return;
-    if (strcmp(format, "json") == 0)
-        memory_report_json(supervisor, pool, &text);
-    else
-        memory_report_table(supervisor, pool, &text);
-    client_answer(client, true, text.data);
-    strbuf_free(&text);
-}
-
-/* A child that is busy is looked at from outside, if that is allowed. */
-static void memory_late(struct client *client)
-{
-    sampler_refresh(&client->control->supervisor->sampler);
-    answer_memory(client);
-}
-
-static void command_memory(struct client *client, char *const arguments[])
-{
-    struct supervisor *supervisor = client->control->supervisor;
-    if (!arguments[0] || (arguments[1] && !find_pool(client, arguments[1]))) {
-        if (!arguments[0])
-            client_answer(client, false, "memory: \"table\" or \"json\" is missing");
-        return;
-    }
-    client->settled = answer_memory;
-    struct ticket *ticket = wait_until_late(client, MEMORY_PATIENCE_NS, memory_late);
-    for (size_t i = 0; i < supervisor->pool_count; i++)
-        if (!arguments[1] || strcmp(supervisor->pools[i]->name, arguments[1]) == 0)
-            inquiry_memory(supervisor->pools[i], ticket);
-    ticket_settle(ticket, true, "%s", "");
-}
-
-static void heap_late(struct client *client)
-{
-    client_answer(client, false, "the worker has not answered within 5 s: it is busy with a request, or stopped");
-}
-
-/* "heap", a pool or "-", perhaps a worker's number. */
-static void command_heap(struct client *client, char *const arguments[])
-{
-    const char *name = arguments[0] && strcmp(arguments[0], "-") != 0 ? arguments[0] : NULL;
-    long number = arguments[0] && arguments[1] ? strtol(arguments[1], NULL, 10) : -1;
-    struct pool *pool = find_pool(client, name);
-    if (pool)
-        inquiry_heap(pool, number, wait_until_late(client, HEAP_PATIENCE_NS, heap_late));
-}
-
-static void command_reload(struct client *client, char *const arguments[])
-{
-    log_info("control: reload%s%s", arguments[0] ? " " : "", arguments[0] ? arguments[0] : "");
-    supervisor_reload(client->control->supervisor, arguments[0], wait_with_ticket(client));
-}
-
-static void command_stop(struct client *client, char *const arguments[])
-{
-    bool now = arguments[0] && strcmp(arguments[0], "now") == 0;
-    log_info("control: stop%s", now ? " now" : "");
-    supervisor_stop(client->control->supervisor, now, wait_with_ticket(client));
-}
-
-static void command_reopen(struct client *client, char *const arguments[])
-{
-    (void)arguments;
-    supervisor_reopen_logs(client->control->supervisor);
-    client_answer(client, true, "");
-}
-
-static void command_upgrade(struct client *client, char *const arguments[])
-{
-    (void)arguments;
-    log_info("control: upgrade");
-    client->upgrades = true;
-    upgrade_start(client->control->supervisor, wait_with_ticket(client));
-}
-
-static void command_trace_writes(struct client *client, char *const arguments[])
-{
-    struct supervisor *supervisor = client->control->supervisor;
-    struct pool *pool = arguments[0] ? supervisor_pool(supervisor, arguments[0]) : NULL;
-    uint64_t requests = arguments[0] && arguments[1] ? strtoull(arguments[1], NULL, 10) : 0;
-    if (!pool)
-        client_answer(client, false, "there is no such pool");
-    else if (requests == 0)
-        client_answer(client, false, "the number of requests must be at least 1");
-    else
-        trace_start(pool, requests, wait_with_ticket(client));
-}
-
-static void command_scale(struct client *client, char *const arguments[])
-{
-    struct strbuf text = { 0 };
-    struct pool *pool;
-    if (!arguments[0] || !arguments[1] || strspn(arguments[1], "0123456789") != strlen(arguments[1])) {
-        client_answer(client, false, "scale: a pool and the number of its workers are expected");
-    } else if ((pool = find_pool(client, arguments[0]))) {
-        bool done = scaler_set(pool, strtoull(arguments[1], NULL, 10), &text);
-        log_info("control: scale %s %s: %s", arguments[0], arguments[1], text.data);
-        client_answer(client, done, text.data);
-    }
-    strbuf_free(&text);
-}
-
-static const struct {
-    const char *name;
-    unsigned arguments_max;
-    void (*run)(struct client *client, char *const arguments[]);
-} commands[] = {
-    { "status", 1, command_status },
-    { "memory", 2, command_memory },
-    { "heap", 2, command_heap },
-    { "reload", 1, command_reload },
-    { "stop", 1, command_stop },
-    { "reopen", 0, command_reopen },
-    { "trace-writes", 2, command_trace_writes },
-    { "scale", 2, command_scale },
-    { "upgrade", 0, command_upgrade },
-};
-
-static void client_run(struct client *client)
-{
-    char **words = client->words;
-    size_t count = 0;
-    char *rest = client->request.data;
-    for (char *word; count <= ARGUMENTS_MAX && (word = strtok_r(rest, " ", &rest));)
-        words[count++] = word;
-    for (size_t i = 0; count > 0 && i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(words[0], commands[i].name) != 0)
-            continue;
-        if (count - 1 > commands[i].arguments_max)
-            break;
-        commands[i].run(client, words + 1);
-        return;
-    }
-    client_answer(client, false, "this cowherd does not know that command; it may be older than yours");
 }
 
 static void client_ready(void *data, uint32_t events)
@@ -333,7 +133,7 @@ static void client_ready(void *data, uint32_t events)
     char *newline = memchr(client->request.data, '\n', client->request.length);
     if (newline) {
         *newline = '\0';
-        client_run(client);
+        control_run_command(client);
     } else if (client->request.length > LINE_MAX_BYTES) {
         client_answer(client, false, "the request is too long");
     }
@@ -388,6 +188,7 @@ static struct client *client_new(struct control *control, int fd)
 {
     struct client *client = xcalloc(1, sizeof *client);
     client->control = control;
+    client->supervisor = control->supervisor;
     client->source = (struct loop_source){ .fd = fd, .ready = client_ready, .data = client };
     client->deadline = (struct loop_timer){ .expired = deadline_expired, .data = client };
     client->next = control->clients;
@@ -500,7 +301,7 @@ void control_adopt_client(struct control *control, struct state_reader *reader)
         loop_modify(control->supervisor->loop, &client->source, EPOLLOUT);
     } else if (state_number(reader, "upgrades", 0)) {
         client->upgrades = true;
-        ticket_list_add(&control->supervisor->upgrade.tickets, wait_with_ticket(client));
+        ticket_list_add(&control->supervisor->upgrade.tickets, client_wait(client));
     } else if (request) {
         strbuf_puts(&client->request, request);
     }

@@ -3,15 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -22,11 +19,9 @@
 #include "log.h"
 #include "logs.h"
 #include "oom_score.h"
-#include "orphans.h"
 #include "pid_file.h"
 #include "root_users.h"
 #include "succession.h"
-#include "scaler.h"
 #include "state.h"
 #include "upgrade_guard.h"
 #include "workers.h"
@@ -216,116 +211,6 @@ void supervisor_reopen_logs(struct supervisor *supervisor)
             generation_send_access_log(g, access_log);
 }
 
-bool supervisor_knows_process(const struct supervisor *supervisor, pid_t pid)
-{
-    if (supervisor->status_server.pid == pid)
-        return true;
-    for (size_t i = 0; i < supervisor->pool_count; i++) {
-        if (supervisor->pools[i]->fallback.pid == pid)
-            return true;
-        for (const struct generation *g = supervisor->pools[i]->generations; g; g = g->next) {
-            if (g->mold.pid == pid)
-                return true;
-            for (uint32_t w = 0; w < g->worker_slots; w++)
-                if (g->workers[w].in_use && g->workers[w].pid == pid)
-                    return true;
-        }
-    }
-    return false;
-}
-
-static bool pools_reaped(struct supervisor *supervisor, pid_t pid, int status)
-{
-    for (size_t i = 0; i < supervisor->pool_count; i++)
-        for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
-            if (generation_reaped(g, pid, status))
-                return true;
-    for (size_t i = 0; i < supervisor->pool_count; i++)
-        if (fallback_reaped(&supervisor->pools[i]->fallback, pid, status))
-            return true;
-    return false;
-}
-
-/* A worker can end before its mold's answer was read: read the answers, look again, remember the rest. */
-static void reap_children(struct supervisor *supervisor)
-{
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (upgrade_reaped(supervisor, pid, status) || status_server_reaped(&supervisor->status_server, pid, status) ||
-            pools_reaped(supervisor, pid, status))
-            continue;
-        for (size_t i = 0; i < supervisor->pool_count; i++)
-            for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
-                generation_read_mold(g);
-        if (!pools_reaped(supervisor, pid, status)) {
-            orphans_add(pid, status, clock_monotonic_ns());
-            log_debug("process %ld, which nobody had announced, ended", (long)pid);
-        }
-    }
-}
-
-static void handle_signal(struct supervisor *supervisor, uint32_t signal)
-{
-    switch (signal) {
-    case SIGCHLD: reap_children(supervisor); break;
-    case SIGHUP:
-        log_info("SIGHUP: reload");
-        supervisor_reload(supervisor, NULL, NULL);
-        break;
-    case SIGTERM:
-    case SIGQUIT:
-        log_info("SIG%s: stop", sigabbrev_np((int)signal));
-        supervisor_stop(supervisor, false, NULL);
-        break;
-    case SIGINT:
-        log_info("SIGINT: stop now");
-        supervisor_stop(supervisor, true, NULL);
-        break;
-    case SIGUSR1: supervisor_reopen_logs(supervisor); break;
-    case SIGTTIN:
-    case SIGTTOU:
-        log_info("SIG%s: one worker %s in each pool", sigabbrev_np((int)signal), signal == SIGTTIN ? "more" : "fewer");
-        for (size_t i = 0; i < supervisor->pool_count; i++)
-            scaler_nudge(supervisor->pools[i], signal == SIGTTIN);
-        break;
-    case SIGUSR2:
-        log_info("SIGUSR2: upgrade");
-        upgrade_start(supervisor, NULL);
-        break;
-    default: log_warnx("SIG%s has no meaning in this version and is ignored", sigabbrev_np((int)signal)); break;
-    }
-}
-
-static void signals_ready(void *data, uint32_t events)
-{
-    (void)events;
-    struct supervisor *supervisor = data;
-    struct signalfd_siginfo info;
-    while (read(supervisor->signals.fd, &info, sizeof info) == (ssize_t)sizeof info)
-        handle_signal(supervisor, info.ssi_signo);
-}
-
-static void open_signals(struct supervisor *supervisor)
-{
-    static const int handled[] = { SIGCHLD, SIGHUP, SIGTERM, SIGQUIT, SIGINT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU };
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++)
-        sigaddset(&set, handled[i]);
-    signal(SIGPIPE, SIG_IGN);
-    /* An ignored SIGCHLD, inherited from who started us, would reap behind our back. */
-    signal(SIGCHLD, SIG_DFL);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        fatal("sigprocmask");
-    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd < 0)
-        fatal("signalfd");
-    supervisor->signals = (struct loop_source){ .fd = fd, .ready = signals_ready, .data = supervisor };
-    if (loop_add(supervisor->loop, &supervisor->signals, EPOLLIN) < 0)
-        fatal("epoll");
-}
-
 static bool all_busy(const struct generation *generation)
 {
     unsigned serving = 0;
@@ -417,7 +302,7 @@ static void prepare(struct supervisor *supervisor)
         fatal("epoll");
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         fatal("prctl(PR_SET_CHILD_SUBREAPER)");
-    open_signals(supervisor);
+    supervisor_open_signals(supervisor);
     announce_open(&supervisor->announce, supervisor->loop);
     upgrade_init(supervisor);
     status_server_init(&supervisor->status_server, supervisor);
@@ -488,7 +373,7 @@ static int take_over(const struct upgrade_handed *handed, const char *config_pat
     free(text);
     state_resume(&supervisor);
     /* Who died meanwhile has sent its signal already. */
-    reap_children(&supervisor);
+    supervisor_reap(&supervisor);
     run(&supervisor);
     end(&supervisor);
     pid_file_close();

@@ -56,6 +56,12 @@ int supervisor_run(const char *config_path, bool development);
 /* Whether the process is a mold or a worker, of whatever pool. */
 bool supervisor_knows_process(const struct supervisor *supervisor, pid_t pid);
 
+/* From here on signals are read in the loop. */
+void supervisor_open_signals(struct supervisor *supervisor);
+
+/* Takes the processes that have ended. */
+void supervisor_reap(struct supervisor *supervisor);
+
 /* Reads the configuration and reloads one pool (by name) or, with NULL, all. Settles the ticket. */
 void supervisor_reload(struct supervisor *supervisor, const char *pool, struct ticket *ticket);
 

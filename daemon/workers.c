@@ -11,7 +11,6 @@
 
 #include "clock.h"
 #include "crash_loop.h"
-#include "escrow.h"
 #include "inquiry.h"
 #include "log.h"
 #include "obituary.h"
@@ -27,8 +26,6 @@
 
 /* A worker that dies sooner than this after it was forked has died young. */
 #define YOUNG_NS CLOCK_NS_PER_S
-/* Orders that the mold has not answered: more would fill its channel, and each holds descriptors in flight. */
-#define ORDERS_MAX 32
 
 static void describe_worker(void *data, const char *app, char *source, size_t size)
 {
@@ -303,171 +300,9 @@ static void worker_channel_ready(void *data, uint32_t events)
     read_channel(data);
 }
 
-static struct worker *free_worker(struct generation *generation)
-{
-    for (uint32_t i = 0; i < generation->worker_slots; i++)
-        if (!generation->workers[i].in_use)
-            return &generation->workers[i];
-    errno = ENOSPC;
-    return NULL;
-}
-
-/* What a worker is ordered for; `report` is -1 for one that does not trace. */
-struct purpose {
-    int report;
-    bool warming;
-};
-
-/* What a worker is born with; the first of a pair is the supervisor's. */
-struct ends {
-    int channel[2], output[2], escrow;
-};
-
-static bool open_ends(struct ends *ends)
-{
-    if (channel_pair(ends->channel) < 0)
-        return false;
-    ends->escrow = escrow_new();
-    if (ends->escrow >= 0 && pipe2(ends->output, O_CLOEXEC) == 0)
-        return true;
-    int error = errno;
-    if (ends->escrow >= 0)
-        close(ends->escrow);
-    close(ends->channel[0]);
-    close(ends->channel[1]);
-    errno = error;
-    return false;
-}
-
-/* The two orders that a worker comes from. */
-static int send_order(const struct worker *worker, const struct ends *ends, const struct purpose *purpose)
-{
-    int report = purpose->report;
-    struct message trace = { .type = MESSAGE_TRACE_WRITES };
-    struct message order = {
-        .type = MESSAGE_FORK,
-        .fork = { .slot = worker->index, .traced = report >= 0, .warming = purpose->warming },
-    };
-    if (report >= 0 && channel_send(ends->channel[0], &trace, &report, 1) < 0)
-        return -1;
-    return channel_send(worker->generation->mold.channel.fd, &order,
-                        (int[]){ ends->channel[1], ends->output[1], ends->escrow }, 3);
-}
-
-static struct worker *order(struct generation *generation, struct recycle_limits limits, struct purpose purpose)
-{
-    struct worker *worker = free_worker(generation);
-    struct ends ends;
-    if (!worker || !open_ends(&ends))
-        return NULL;
-    worker->limits = limits;
-    /* Before the order: from then on the slot is the worker's to write. */
-    atomic_store(&worker->slot->state, SLOT_STARTING);
-    atomic_store(&worker->slot->app, SCOREBOARD_NO_APP);
-    atomic_store(&worker->slot->generation, generation->number);
-    atomic_store(&worker->slot->number, worker->index);
-    atomic_store(&worker->slot->request_limit, purpose.warming ? 0 : worker->limits.requests);
-    worker->started_ns = clock_monotonic_ns();
-    int sent = send_order(worker, &ends, &purpose);
-    int error = errno;
-    close(ends.channel[1]);
-    close(ends.output[1]);
-    worker->channel = (struct loop_source){ .fd = ends.channel[0], .ready = worker_channel_ready, .data = worker };
-    if (sent < 0 || loop_add(generation_loop(generation), &worker->channel, EPOLLIN) < 0) {
-        error = sent < 0 ? error : errno;
-        close(ends.channel[0]);
-        close(ends.output[0]);
-        close(ends.escrow);
-        worker->channel.fd = -1;
-        scoreboard_clear(worker->slot);
-        errno = error;
-        return NULL;
-    }
-    worker->in_use = true;
-    worker->escrow = ends.escrow;
-    worker->rescued = false;
-    worker->state = CHILD_STARTING;
-    worker->pid = 0;
-    worker->told_to_go = NULL;
-    worker->memory = (struct memory_figures){ 0 };
-    worker->measured_ns = 0;
-    worker->private_at_first = 0;
-    worker->almost_done = false;
-    worker->replaced = RECYCLE_NONE;
-    worker->ready_after_ns = 0;
-    worker->overdue = (struct overdue_watch){ 0 };
-    worker->stopped_ns = 0;
-    worker->answered_late = false;
-    worker->killed_for_memory = false;
-    worker->start_failed = false;
-    if (output_open(&worker->output, generation_loop(generation), ends.output[0], describe_worker, worker) < 0)
-        log_warn("%s: the output of worker %u can't be read", generation->pool->name, worker->index);
-    worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
-    loop_timer_set(generation_loop(generation), &worker->deadline,
-                   worker->started_ns + generation->settings->restart.ready_timeout_ns);
-    return worker;
-}
-
-static bool order_worker(struct generation *generation)
-{
-    return order(generation, recycling_draw(generation->settings), (struct purpose){ .report = -1 }) != NULL;
-}
-
-struct worker *workers_order_warming(struct generation *generation)
-{
-    return order(generation, recycling_draw(generation->settings), (struct purpose){ .report = -1, .warming = true });
-}
-
-void workers_let_serve(struct worker *worker)
-{
-    struct message serve = { .type = MESSAGE_SERVE };
-    uint64_t warm_up = atomic_load(&worker->slot->accepted);
-    if (worker->limits.requests > 0)
-        atomic_store(&worker->slot->request_limit, worker->limits.requests + warm_up);
-    /* One that is gone is reaped soon. */
-    if (worker->channel.fd < 0 || channel_send(worker->channel.fd, &serve, NULL, 0) < 0)
-        log_warn("%s: worker %u can't be told to serve", worker->generation->pool->name, worker->index);
-}
-
-struct worker *workers_order_traced(struct generation *generation, uint64_t requests, int report)
-{
-    return order(generation, (struct recycle_limits){ .requests = requests }, (struct purpose){ .report = report });
-}
-
 void workers_drain_one(struct worker *worker, const char *reason)
 {
     worker_step(worker, CHILD_DRAIN, reason);
-}
-
-/* Those that serve until their replacement is ready. */
-static unsigned count_replaced(const struct generation *generation)
-{
-    unsigned count = 0;
-    for (uint32_t i = 0; i < generation->worker_slots; i++) {
-        const struct worker *worker = &generation->workers[i];
-        count += worker->in_use && worker->state == CHILD_SERVING && worker->replaced != RECYCLE_NONE;
-    }
-    return count;
-}
-
-static unsigned count_unanswered(const struct generation *generation)
-{
-    unsigned count = 0;
-    for (uint32_t i = 0; i < generation->worker_slots; i++)
-        count += generation->workers[i].in_use && generation->workers[i].pid == 0;
-    return count;
-}
-
-bool workers_fill(struct generation *generation)
-{
-    unsigned unanswered = count_unanswered(generation);
-    unsigned present = generation_count(generation, CHILD_STARTING) + generation_count(generation, CHILD_SERVING) -
-                       count_replaced(generation);
-    unsigned wanted = surging_permits(generation, scaler_wanted(generation));
-    for (; present < wanted && unanswered < ORDERS_MAX; present++, unanswered++)
-        if (!order_worker(generation))
-            return false;
-    return true;
 }
 
 /* As many as are in place beyond the number wanted; one that waits for its last request goes by itself. */
@@ -595,15 +430,26 @@ void workers_forget_ordered(struct generation *generation)
             bury(&generation->workers[i], -1);
 }
 
+bool workers_watch_channel(struct worker *worker, int channel)
+{
+    worker->channel = (struct loop_source){ .fd = channel, .ready = worker_channel_ready, .data = worker };
+    return loop_add(generation_loop(worker->generation), &worker->channel, EPOLLIN) == 0;
+}
+
+bool workers_watch(struct worker *worker, int output)
+{
+    worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
+    return output < 0 ||
+           output_open(&worker->output, generation_loop(worker->generation), output, describe_worker, worker) == 0;
+}
+
 bool workers_adopt(struct worker *worker, int channel, int output)
 {
-    struct loop *loop = generation_loop(worker->generation);
     worker->in_use = true;
-    worker->deadline = (struct loop_timer){ .expired = deadline_expired, .data = worker };
-    if (output >= 0 && output_open(&worker->output, loop, output, describe_worker, worker) < 0)
+    if (!workers_watch(worker, output))
         return false;
-    worker->channel = (struct loop_source){ .fd = channel, .ready = worker_channel_ready, .data = worker };
-    return channel < 0 || loop_add(loop, &worker->channel, EPOLLIN) == 0;
+    worker->channel.fd = channel;
+    return channel < 0 || workers_watch_channel(worker, channel);
 }
 
 void workers_adopt_refill(struct generation *generation, int64_t deadline_ns)

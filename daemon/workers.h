@@ -33,6 +33,13 @@ struct worker *workers_order_warming(struct generation *generation);
 /* It has answered them, and they don't count as its requests. */
 void workers_let_serve(struct worker *worker);
 
+/*
+ * For who makes a worker (worker_orders.c): its channel (which stays the caller's when it can't be watched), and its
+ * output (-1: none) with its deadline, which is not set yet. false with errno.
+ */
+bool workers_watch_channel(struct worker *worker, int channel);
+bool workers_watch(struct worker *worker, int output);
+
 /* Tells one worker to drain. `reason` is static text. */
 void workers_drain_one(struct worker *worker, const char *reason);
 
