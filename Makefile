@@ -73,6 +73,7 @@ DAEMON := \
 	daemon/front_command \
 	daemon/front_nginx \
 	daemon/generation \
+	daemon/generation_mold \
 	daemon/heap_command \
 	daemon/heap_svg \
 	daemon/inherited \

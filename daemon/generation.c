@@ -1,27 +1,19 @@
 #include "generation.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "allocator_library.h"
 #include "channel.h"
 #include "clock.h"
 #include "dev.h"
-#include "env_dir.h"
-#include "inquiry.h"
+#include "generation_mold.h"
 #include "log.h"
-#include "logs.h"
-#include "obituary.h"
 #include "pool.h"
 #include "scaler.h"
-#include "spawn_mold.h"
 #include "supervisor.h"
 #include "surging.h"
 #include "time_outs.h"
@@ -39,13 +31,6 @@ struct loop *generation_loop(const struct generation *generation)
     return generation->pool->supervisor->loop;
 }
 
-static void describe_mold(void *data, const char *app, char *source, size_t size)
-{
-    struct generation *generation = data;
-    snprintf(source, size, "%s mold %ld%s%s", generation->pool->name, (long)generation->mold.pid,
-             app && *app ? " " : "", app ? app : "");
-}
-
 const char *generation_app_name(const struct generation *generation, uint32_t app)
 {
     return app < generation->settings->app_count ? generation->settings->apps[app].name : "";
@@ -60,17 +45,7 @@ unsigned generation_count(const struct generation *generation, enum child_state 
     return count;
 }
 
-static void close_mold_channel(struct generation *generation)
-{
-    if (generation->mold.channel.fd < 0)
-        return;
-    loop_remove(generation_loop(generation), &generation->mold.channel);
-    close(generation->mold.channel.fd);
-    generation->mold.channel.fd = -1;
-}
-
-/* What ran out of time has said so already: the reason says where it was. */
-static void fail(struct generation *generation, const char *reason)
+void generation_fail(struct generation *generation, const char *reason)
 {
     if (generation->error.length == 0)
         strbuf_puts(&generation->error, reason);
@@ -83,69 +58,6 @@ void generation_file_loaded(struct generation *generation, const struct message 
 {
     if (generation->pool->supervisor->dev)
         dev_file_loaded(generation->pool->supervisor->dev, generation, message);
-}
-
-static void mold_message(struct generation *generation, const struct message *message)
-{
-    switch (message->type) {
-    case MESSAGE_LOADING: generation->loading_app = message->loading.app; break;
-    case MESSAGE_LOADED:
-        if (generation->out_of_time) {
-            fail(generation, "loading ended just after that");
-            break;
-        }
-        generation->load_ns = message->loaded.load_ns;
-        generation->region_start = message->loaded.region_start;
-        generation->region_bytes = message->loaded.region_bytes;
-        generation->region_objects = message->loaded.region_objects;
-        log_info("%s: generation %u loaded %u apps into %u interpreters in %.3f s", generation->pool->name,
-                 generation->number, message->loaded.apps, message->loaded.interpreters,
-                 (double)message->loaded.load_ns / (double)CLOCK_NS_PER_S);
-        generation_event(generation, GENERATION_LOADED, NULL);
-        break;
-    case MESSAGE_FAILED:
-        generation->mold.leaving = generation->state != GENERATION_SERVING;
-        fail(generation, message->text);
-        break;
-    case MESSAGE_FILE_LOADED: generation_file_loaded(generation, message); break;
-    case MESSAGE_FORKED:
-        workers_forked(generation, message->forked.slot, message->forked.pid, message->forked.error);
-        break;
-    case MESSAGE_MEASURED:
-        generation->mold.memory = message->measured;
-        generation->mold.measured_ns = clock_monotonic_ns();
-        inquiry_measured(&generation->mold.measures);
-        break;
-    default:
-        log_warnx("%s: the mold of generation %u sent an unexpected message %s", generation->pool->name,
-                  generation->number, message_name(message->type));
-        break;
-    }
-}
-
-void generation_read_mold(struct generation *generation)
-{
-    struct message message;
-    int descriptors[CHANNEL_DESCRIPTORS_MAX];
-    while (generation->mold.channel.fd >= 0) {
-        int got = channel_receive(generation->mold.channel.fd, &message, descriptors);
-        if (got > 0) {
-            mold_message(generation, &message);
-        } else if (got < 0 && errno == EBADMSG) {
-            log_warnx("%s: the mold of generation %u sent something that is no message", generation->pool->name,
-                      generation->number);
-        } else {
-            if (got == 0 || errno != EAGAIN)
-                close_mold_channel(generation);
-            return;
-        }
-    }
-}
-
-static void mold_channel_ready(void *data, uint32_t events)
-{
-    (void)events;
-    generation_read_mold(data);
 }
 
 static void empty_expired(void *data)
@@ -205,7 +117,7 @@ static void deadline_expired(void *data)
         const char *app = generation_app_name(generation, generation->loading_app);
         strbuf_printf(&where, "%s%s", *app ? app : "the mold",
                       *app ? ": it is still loading, and could not be interrupted" : " does not answer");
-        fail(generation, where.data);
+        generation_fail(generation, where.data);
         strbuf_free(&where);
         return;
     }
@@ -216,97 +128,12 @@ static void deadline_expired(void *data)
         const char *uri = warm_up_request_in_hand(generation);
         char *hook = name_hook_in_hand(generation);
         char *where = hook ? hook : uri ? xasprintf("warmup: GET %s is not answered yet", uri) : NULL;
-        fail(generation, where ? where : "not all workers have reported in");
+        generation_fail(generation, where ? where : "not all workers have reported in");
         free(where);
         return;
     }
     kill(generation->mold.pid, SIGALRM);
     loop_timer_set(generation_loop(generation), &generation->deadline, clock_monotonic_ns() + ANSWER_NS);
-}
-
-/* The configuration, the scoreboard and the two ends of the channel and the output, for the mold to inherit. */
-static pid_t spawn_with_descriptors(struct generation *generation, const char *library,
-                                    const struct env_dir *environment, int *channel_end, int *output_end)
-{
-    struct config_pool settings = *generation->settings;
-    struct strbuf text = { 0 };
-    int channel[2] = { -1, -1 }, pipe_ends[2] = { -1, -1 }, config = -1;
-    int *listeners = xcalloc(generation->listener_count + 1, sizeof *listeners);
-    size_t store_count;
-    int *stores = stores_acquire(&generation->pool->stores, generation->settings, &store_count);
-    pid_t pid = -1;
-
-    settings.env = environment->env;
-    config_print_pool(generation->config, &settings, &text);
-    config = spawn_memfd("cowherd-config", text.data, text.length);
-    if (!stores || config < 0 || channel_pair(channel) < 0 || pipe2(pipe_ends, O_CLOEXEC) < 0)
-        goto done;
-    for (size_t i = 0; i < generation->listener_count; i++)
-        listeners[i] = generation->listeners[i]->fd;
-    struct spawn_mold options = {
-        .pool = &settings,
-        .environment = environment->outer,
-        .library = library,
-        .config = config,
-        .scoreboard = generation->board_fd,
-        .channel = channel[1],
-        .output = pipe_ends[1],
-        .access_log = logs_access_descriptor(),
-        .listeners = listeners,
-        .listener_count = generation->listener_count,
-        .stores = stores,
-        .store_count = store_count,
-        .generation = generation->number,
-        .descriptor_limit = generation->pool->supervisor->descriptor_limit,
-        .tell_files = generation->pool->supervisor->dev != NULL,
-    };
-    pid = spawn_mold(&options);
-done:;
-    int error = errno;
-    int const unneeded[] = { config, channel[1], pipe_ends[1], pid < 0 ? channel[0] : -1, pid < 0 ? pipe_ends[0] : -1 };
-    for (size_t i = 0; i < sizeof unneeded / sizeof *unneeded; i++)
-        if (unneeded[i] >= 0)
-            close(unneeded[i]);
-    free(listeners);
-    free(stores);
-    strbuf_free(&text);
-    *channel_end = channel[0];
-    *output_end = pipe_ends[0];
-    errno = error;
-    return pid;
-}
-
-static bool start_mold(struct generation *generation, struct strbuf *error)
-{
-    struct mold *mold = &generation->mold;
-    int channel_end, output_end;
-    char *library;
-    struct env_dir environment;
-    if (!allocator_library(generation->settings, &library, error))
-        return false;
-    if (!env_dir_read(generation->settings->restart.env_dir, environ, &generation->settings->env, &environment,
-                      error)) {
-        free(library);
-        return false;
-    }
-    pid_t pid = spawn_with_descriptors(generation, library, &environment, &channel_end, &output_end);
-    env_dir_free(&environment);
-    free(library);
-    if (pid < 0) {
-        strbuf_printf(error, "can't start cowherd-mold: %s", strerror(errno));
-        return false;
-    }
-    mold->pid = pid;
-    generation->loading_app = SCOREBOARD_NO_APP;
-    mold->started_ns = clock_monotonic_ns();
-    mold->channel = (struct loop_source){ .fd = channel_end, .ready = mold_channel_ready, .data = generation };
-    if (output_open(&mold->output, generation_loop(generation), output_end, describe_mold, generation) < 0)
-        log_warn("%s: the output of the mold can't be read", generation->pool->name);
-    if (loop_add(generation_loop(generation), &mold->channel, EPOLLIN) < 0)
-        fatal("epoll");
-    loop_timer_set(generation_loop(generation), &generation->deadline,
-                   mold->started_ns + generation->settings->restart.ready_timeout_ns);
-    return true;
 }
 
 /* All but the scoreboard and what runs. */
@@ -360,7 +187,7 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
     }
     make_workers(generation);
     time_outs_start(generation);
-    if (!start_mold(generation, error)) {
+    if (!generation_start_mold(generation, error)) {
         generation_free(generation);
         return NULL;
     }
@@ -383,15 +210,6 @@ struct generation *generation_adopt(struct pool *pool, struct config *config, st
     return generation;
 }
 
-bool generation_adopt_mold(struct generation *generation, int channel, int output)
-{
-    struct mold *mold = &generation->mold;
-    if (output >= 0 && output_open(&mold->output, generation_loop(generation), output, describe_mold, generation) < 0)
-        return false;
-    mold->channel = (struct loop_source){ .fd = channel, .ready = mold_channel_ready, .data = generation };
-    return channel < 0 || loop_add(generation_loop(generation), &mold->channel, EPOLLIN) == 0;
-}
-
 void generation_free(struct generation *generation)
 {
     struct listener_set *set = &generation->pool->supervisor->listeners;
@@ -405,7 +223,7 @@ void generation_free(struct generation *generation)
     time_outs_stop(generation);
     scaler_free(generation);
     loop_timer_clear(loop, &generation->empty);
-    close_mold_channel(generation);
+    generation_close_mold_channel(generation);
     output_close(&generation->mold.output);
     for (size_t i = 0; i < generation->listener_count; i++)
         listener_release(set, generation->listeners[i]);
@@ -486,54 +304,16 @@ void generation_event(struct generation *generation, enum generation_event event
     }
 }
 
-void generation_kill_mold(struct generation *generation, const char *reason)
-{
-    struct mold *mold = &generation->mold;
-    if (mold->pid == 0 || mold->leaving)
-        return;
-    mold->told_to_go = reason;
-    kill(mold->pid, SIGKILL);
-}
-
 void generation_kill(struct generation *generation, const char *reason)
 {
     workers_tell(generation, CHILD_KILL, reason);
     generation_kill_mold(generation, reason);
 }
 
-static void mold_reaped(struct generation *generation, int status)
-{
-    /* What it said last comes before its obituary. Its pid may be somebody else's by now. */
-    generation->mold.leaving = true;
-    generation_read_mold(generation);
-    close_mold_channel(generation);
-    inquiry_measured(&generation->mold.measures);
-    output_close(&generation->mold.output);
-    obituary_mold(generation, status, clock_monotonic_ns());
-    pid_t group = generation->mold.pid;
-    generation->mold.pid = 0;
-    if (generation_is_coming(generation->state)) {
-        const char *app = generation_app_name(generation, generation->loading_app);
-        bool loading = generation->state == GENERATION_LOADING && *app;
-        bool unheard = WIFEXITED(status) && WEXITSTATUS(status) == CHANNEL_EXIT_UNHEARD;
-        if (generation->error.length == 0)
-            strbuf_printf(&generation->error, "the mold ended before it was ready%s%s: %s; %s",
-                          loading ? ", while it loaded " : "", loading ? app : "", obituary_cause(status),
-                          unheard ? "an app has closed descriptors that were not its own" : "the error log says more");
-        generation_event(generation, GENERATION_FAIL, "the mold ended");
-    }
-    generation->orphan_group = group;
-    workers_forget_ordered(generation);
-    workers_lift_request_limits(generation);
-    generation_check_empty(generation);
-    if (generation->state == GENERATION_SERVING)
-        pool_mold_died(generation->pool, generation);
-}
-
 bool generation_reaped(struct generation *generation, pid_t pid, int status)
 {
     if (generation->mold.pid == pid) {
-        mold_reaped(generation, status);
+        generation_mold_reaped(generation, status);
         return true;
     }
     return workers_reaped(generation, pid, status);

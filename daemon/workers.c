@@ -1,10 +1,8 @@
 #include "workers.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +20,6 @@
 #include "supervisor.h"
 #include "surging.h"
 #include "trace.h"
-#include "xalloc.h"
 
 /* A worker that dies sooner than this after it was forked has died young. */
 #define YOUNG_NS CLOCK_NS_PER_S
