@@ -70,8 +70,14 @@ DAEMON := \
 	daemon/fallback_command \
 	daemon/fallback_policy \
 	daemon/fallback_request \
+	daemon/front_apache \
+	daemon/front_caddy \
 	daemon/front_command \
+	daemon/front_h2o \
+	daemon/front_haproxy \
+	daemon/front_lighttpd \
 	daemon/front_nginx \
+	daemon/front_text \
 	daemon/generation \
 	daemon/generation_mold \
 	daemon/heap_command \

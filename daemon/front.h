@@ -19,7 +19,7 @@ struct front_host {
 struct front {
     const struct config_pool **pools; /* those that were asked for */
     size_t pool_count;
-    struct front_host *hosts; /* in the configuration's order */
+    struct front_host *hosts; /* names first, then "*.suffix", the longest first, then "*" */
     size_t host_count;
 };
 
@@ -30,7 +30,12 @@ struct front {
  */
 const struct config_listen *front_address(const struct config_pool *pool, const char **host);
 
-/* A writer. 0, or -1 with a message in `error`. */
+/* Writers. 0, or -1 with a message in `error`. */
+int front_apache(const struct front *front, struct strbuf *out, struct strbuf *error);
+int front_caddy(const struct front *front, struct strbuf *out, struct strbuf *error);
+int front_h2o(const struct front *front, struct strbuf *out, struct strbuf *error);
+int front_haproxy(const struct front *front, struct strbuf *out, struct strbuf *error);
+int front_lighttpd(const struct front *front, struct strbuf *out, struct strbuf *error);
 int front_nginx(const struct front *front, struct strbuf *out, struct strbuf *error);
 
 #endif

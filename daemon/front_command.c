@@ -1,5 +1,6 @@
 #include "front_command.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@ static const struct {
     const char *name;
     int (*write)(const struct front *front, struct strbuf *out, struct strbuf *error);
 } servers[] = {
-    { "nginx", front_nginx },
+    { "nginx", front_nginx },     { "lighttpd", front_lighttpd }, { "apache", front_apache },
+    { "haproxy", front_haproxy }, { "caddy", front_caddy },       { "h2o", front_h2o },
 };
 #define SERVERS (sizeof servers / sizeof servers[0])
 
@@ -53,6 +55,11 @@ static struct front_host *host_of(struct front *front, const char *name)
     return &front->hosts[front->host_count++];
 }
 
+static size_t host_rank(const char *name)
+{
+    return name[0] == '*' ? strlen(name) : SIZE_MAX;
+}
+
 /* Keeps the longest path first. The first of two apps with one host and path wins. */
 static void add_app(struct front_host *host, const struct config_pool *pool, const struct config_app *app)
 {
@@ -72,6 +79,19 @@ static void add_app(struct front_host *host, const struct config_pool *pool, con
     host->count++;
 }
 
+/* Servers that take the first host that fits need them in this order. */
+static void sort_hosts(struct front *front)
+{
+    for (size_t i = 1; i < front->host_count; i++) {
+        struct front_host host = front->hosts[i];
+        size_t place = i;
+
+        for (; place > 0 && host_rank(front->hosts[place - 1].name) < host_rank(host.name); place--)
+            front->hosts[place] = front->hosts[place - 1];
+        front->hosts[place] = host;
+    }
+}
+
 static void collect(const struct config *config, const char *pool, struct front *front)
 {
     front->pools = xcalloc(config->pool_count, sizeof *front->pools);
@@ -84,6 +104,7 @@ static void collect(const struct config *config, const char *pool, struct front 
         for (size_t j = 0; j < candidate->app_count; j++)
             add_app(host_of(front, candidate->apps[j].host), candidate, &candidate->apps[j]);
     }
+    sort_hosts(front);
 }
 
 static void release(struct front *front)

@@ -6,9 +6,9 @@
 #include "strbuf.h"
 
 /*
- * Appends to `out` what `server` ("nginx") has to be told to pass requests to the apps of one pool (NULL: of all). The
- * exit status: 0; 1 when the front end can't express it, 2 for an unknown server or pool, both said on standard error,
- * with nothing appended.
+ * Appends to `out` what `server` ("nginx", "lighttpd" and so on) has to be told to pass requests to the apps of one
+ * pool (NULL: of all). The exit status: 0; 1 when the front end can't express it, 2 for an unknown server or pool, both
+ * said on standard error, with nothing appended.
  */
 int front_command(const struct config *config, const char *server, const char *pool, struct strbuf *out);
 

@@ -4,11 +4,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "clock.h"
+#include "front_text.h"
 
-/* How much longer than the hard time-out nginx waits: cowherd's own answer must come first. */
-#define READ_MARGIN_S 5
-#define READ_UNLIMITED_S 86400
+/* nginx would take a '$' for a variable, and has no way to write one. */
+static const struct front_quoting quoting = { "nginx", "\"", "\"\\", "$", "no dollar signs and line breaks" };
 
 static const struct {
     const char *name;
@@ -37,43 +36,25 @@ static const struct {
     { "HTTP_PROXY", "\"\"" },
 };
 
-/* A word in quotes. -1: nginx would take the '$' in it for a variable, and has no way to write one. */
 static int quote(struct strbuf *out, const char *before, const char *word, const char *after, struct strbuf *error)
 {
-    if (strpbrk(word, "$\n\r") != NULL) {
-        strbuf_printf(error, "nginx can't express \"%s\": no dollar signs and line breaks", word);
-        return -1;
-    }
-    strbuf_printf(out, "\"%s", before);
-    for (; *word != '\0'; word++) {
-        if (*word == '"' || *word == '\\')
-            strbuf_puts(out, "\\");
-        strbuf_append(out, word, 1);
-    }
-    strbuf_printf(out, "%s\"", after);
-    return 0;
+    return front_quote(&quoting, before, word, after, out, error);
 }
 
 static int write_pass(const struct config_pool *pool, const char *indent, struct strbuf *out, struct strbuf *error)
 {
-    const char *host;
-    const struct config_listen *listen = front_address(pool, &host);
-    int64_t seconds = (pool->timeouts.hard_ns + CLOCK_NS_PER_S - 1) / CLOCK_NS_PER_S + READ_MARGIN_S;
+    const struct config_listen *listen;
+    char host[64];
 
-    if (listen == NULL) {
-        strbuf_printf(error, "pool %s: none of its listeners has an address of its own", pool->name);
+    if (front_target(pool, &listen, host, error) == -1)
         return -1;
-    }
-    strbuf_printf(out, "%sfastcgi_read_timeout %" PRId64 "s;\n", indent,
-                  pool->timeouts.hard_ns > 0 ? seconds : READ_UNLIMITED_S);
+    strbuf_printf(out, "%sfastcgi_read_timeout %" PRId64 "s;\n", indent, front_patience_s(pool));
     strbuf_printf(out, "%sfastcgi_pass ", indent);
     if (listen->type == LISTEN_UNIX) {
         if (quote(out, "unix:", listen->address, "", error) == -1)
             return -1;
     } else {
-        const char *bracket = strchr(host, ':') != NULL && host[0] != '[' ? "[" : "";
-
-        strbuf_printf(out, "%s%s%s:%s", bracket, host, bracket[0] != '\0' ? "]" : "", listen->port);
+        front_host_port(out, host, listen->port);
     }
     strbuf_puts(out, ";\n");
     return 0;
@@ -162,11 +143,7 @@ static int write_sendfile(const struct front_host *host, struct strbuf *out, str
 static int write_pools(const struct front_host *host, struct strbuf *out, struct strbuf *error)
 {
     for (size_t i = 0; i < host->count; i++) {
-        bool is_first = true;
-
-        for (size_t j = 0; j < i; j++)
-            is_first = is_first && host->pools[j] != host->pools[i];
-        if (!is_first)
+        if (!front_is_first_of_pool(host, i))
             continue;
         strbuf_printf(out, "\n    location @cowherd_%s {\n", host->pools[i]->name);
         if (write_pass(host->pools[i], "        ", out, error) == -1)
@@ -178,17 +155,8 @@ static int write_pools(const struct front_host *host, struct strbuf *out, struct
 
 static void write_settings(const struct front_host *host, struct strbuf *out)
 {
-    int64_t body = 0;
-    bool is_unlimited = false;
+    int64_t body = front_body_limit(host);
 
-    for (size_t i = 0; i < host->count; i++) {
-        int64_t limit = host->pools[i]->limits.body;
-
-        is_unlimited = is_unlimited || limit == 0;
-        body = limit > body ? limit : body;
-    }
-    if (is_unlimited)
-        body = 0;
     if (body > 0 && body % (1 << 20) == 0)
         strbuf_printf(out, "    client_max_body_size %" PRId64 "m;\n\n", body >> 20);
     else

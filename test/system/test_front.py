@@ -1,4 +1,5 @@
-"""What `cowherd front nginx` prints: taken by nginx -t, and static files served by nginx itself."""
+"""What `cowherd front NAME` prints: taken by nginx -t, and static files served by nginx itself. (The other servers are
+started with it by test/conformance.)"""
 
 import http.client
 import os
@@ -132,7 +133,7 @@ def test_one_pool_alone(front, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments, said",
-    [(["iis"], "not known: iis; known: nginx"), (["nginx", "nobody"], 'there is no pool "nobody"')],
+    [(["iis"], "not known: iis; known: nginx lighttpd apache haproxy caddy h2o"), (["nginx", "nobody"], 'there is no pool "nobody"')],
 )
 def test_what_is_not_known_is_status_2(front, arguments, said):
     result = front(EVERYTHING, *arguments)
@@ -151,6 +152,58 @@ def test_what_can_not_be_expressed_is_status_1(front, listen, root, said):
     result = front('pools: {web: {listen: "%s", apps: [{root: "%s", rack: config.ru}]}}' % (listen, root))
     assert result.returncode == 1, result.stderr
     assert result.stdout == "" and said in result.stderr
+
+
+OTHERS = ["apache", "caddy", "h2o", "haproxy", "lighttpd"]
+
+
+@pytest.mark.parametrize("server", OTHERS)
+def test_the_others_name_every_host_path_target_and_limit(front, tmp_path, server):
+    result = front(EVERYTHING.replace(";{}", ";"), server)
+    assert (result.returncode, result.stderr) == (0, "")
+    text = result.stdout
+    assert text.startswith('# Made by "cowherd front %s"' % server)
+    assert "%s/web.sock" % tmp_path in text and "127.0.0.1:9000" not in text
+    assert "9001" in text and "::1" in text
+    assert ("18s" if server in ("caddy", "haproxy") else "86400000" if server == "h2o" else "18") in text
+    for path in ("/other", "/only", "/in/ner"):
+        assert path in text
+    assert text.index("/in/ner") < text.index("/in", text.index("/in/ner") + 8)
+    for name in ("a.test", "wild.test"):
+        assert name in text or name.replace(".", "\\.") in text
+    if server not in ("h2o", "haproxy"):  # they serve no files
+        assert "%s/a/public" % tmp_path in text and "%s/b/public" % tmp_path in text
+
+
+@pytest.mark.parametrize("server", OTHERS)
+def test_the_others_have_the_hosts_that_are_more_exact_first(front, server):
+    pools = "".join(
+        "{host: '%s', path: /p%d, root: /r, rack: a.ru}, " % host
+        for host in (("*", 1), ("*.b.test", 2), ("*.a.b.test", 3), ("z.test", 4))
+    )
+    text = front("pools: {one: {listen: /s, apps: [%s]}, two: {listen: /t, apps: [{path: /x, root: /r, rack: a.ru}]}}" % pools, server).stdout
+    assert sorted(("/p4", "/p3", "/p2", "/p1"), key=text.index) == ["/p4", "/p3", "/p2", "/p1"]
+
+
+@pytest.mark.parametrize("server", OTHERS)
+def test_a_listener_that_has_no_address_is_status_1_for_the_others(front, server):
+    result = front("pools: {web: {listen: systemd:web, apps: [{root: DIRECTORY/a, rack: config.ru}]}}", server)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "none of its listeners has an address" in result.stderr
+
+
+@pytest.mark.parametrize("server, listen", [("apache", "DIRECTORY/a$b"), ("haproxy", "DIRECTORY/it's"), ("caddy", "DIRECTORY/{s}")])
+def test_what_the_others_can_not_express_is_status_1(front, server, listen):
+    result = front('pools: {web: {listen: "%s", apps: [{root: DIRECTORY/a, rack: config.ru}]}}' % listen, server)
+    assert (result.returncode, result.stdout) == (1, ""), result.stdout
+    assert "can't express" in result.stderr
+
+
+@pytest.mark.parametrize("server, directive", [("apache", "XSendFilePath"), ("lighttpd", "x-sendfile-docroot")])
+def test_files_by_x_sendfile_may_be_sent_from_the_apps_directories(front, tmp_path, server, directive):
+    text = front(HANDED_OVER, server).stdout
+    assert text.count(directive) == 1
+    assert '"%s/e' % tmp_path in text[text.index(directive) :].split("\n")[0]
 
 
 SAY = """
