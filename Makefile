@@ -502,7 +502,7 @@ check: unit-tests all
 
 test: deps
 	@$(MAKE) --no-print-directory unit-tests $(B)/test/torture $(B)/test/suite mruby-test all
-	test/run $(B) unit gems torture config system chaos
+	test/run $(B) unit gems torture config system chaos conformance
 
 # Everything again with AddressSanitizer (libmruby too) and UndefinedBehaviorSanitizer (the project's own code).
 asan: mruby
@@ -528,6 +528,16 @@ SEED  ?=
 chaos: deps
 	@$(MAKE) --no-print-directory all
 	COWHERD_CHAOS_SCALE=1 COWHERD_CHAOS_SEED='$(SEED)' COWHERD_CHAOS='$(CHAOS)' test/run $(B) chaos
+
+# The same cases with every front end, over unix sockets and TCP; `make test` has the short ones with nginx.
+# FRONT_ENDS: which ("caddy h2o"); TABLE: the file that gets the table.
+FRONT_ENDS ?= all
+TABLE      ?= $(B)/conformance.md
+
+conformance:
+	@packaging/install-deps build test conformance
+	@$(MAKE) --no-print-directory all
+	COWHERD_CONFORMANCE=1 COWHERD_FRONT_ENDS='$(FRONT_ENDS)' COWHERD_CONFORMANCE_TABLE='$(TABLE)' test/run $(B) conformance
 
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -647,6 +657,7 @@ help:
 	@echo 'make demo       two example apps behind nginx on 127.0.0.1:8080; ONCE=1 ends by itself'
 	@echo 'make test       everything; make check: without the system tests; make asan: with sanitizers'
 	@echo 'make chaos      CHAOS=reloads SEED=; reloads, recycles, deaths, signals, bad requests under load: minutes'
+	@echo 'make conformance FRONT_ENDS="nginx h2o"; the same cases with nginx, lighttpd, Apache, haproxy, caddy and h2o: minutes'
 	@echo 'make torture    SEEDS=2000 SECONDS=0 (no limit); a frozen heap against one that is not: random mutation, mruby tests'
 	@echo 'make fuzz       FUZZ_SECONDS=60; what clients can send, against gate and libfcgi (needs clang)'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
@@ -658,5 +669,5 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-memory bench-store chaos check clean demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:
