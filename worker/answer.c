@@ -76,8 +76,11 @@ void answer_page(struct request *request, int status, const char *fields, const 
     const char *method = request_param(request, "REQUEST_METHOD");
     struct strbuf answer = { 0 };
 
+    /* haproxy goes by what comes last, and takes a Location for a 302: the Status has to follow it. */
+    if (strstr(fields, "Location: ") != NULL)
+        strbuf_puts(&answer, fields);
     strbuf_printf(&answer, "Status: %d %s\r\n%sX-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n", status,
-                  answer_reason(status), fields, length);
+                  answer_reason(status), answer.length > 0 ? "" : fields, length);
     size_t body_length = method != NULL && strcmp(method, "HEAD") == 0 ? 0 : length;
     strbuf_append(&answer, body, body_length);
     request->status = status;

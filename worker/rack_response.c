@@ -280,6 +280,18 @@ static void put_status(struct strbuf *head, int status)
     strbuf_puts(head, "\r\n");
 }
 
+/* haproxy goes by what comes last, and takes a Location for a 302: the Status has to follow it. */
+static void put_status_last(struct rack_exchange *exchange)
+{
+    struct strbuf *head = &exchange->head;
+    size_t length = (size_t)((char *)memchr(head->data, '\n', head->length) - head->data) + 1;
+
+    put_status(head, exchange->status);
+    strbuf_consume(head, length);
+    if (exchange->has_length)
+        exchange->length_at -= length;
+}
+
 void rack_response_take(mrb_state *mrb, struct rack_exchange *exchange, mrb_value response)
 {
     if (mrb_array_p(response) && RARRAY_LEN(response) >= 3)
@@ -293,4 +305,7 @@ void rack_response_take(mrb_state *mrb, struct rack_exchange *exchange, mrb_valu
         exchange->bodiless = true;
     put_status(&exchange->head, exchange->status);
     put_headers(mrb, exchange);
+    if (exchange->status != 302 && exchange->status / 100 <= 3 && exchange->status != 200 &&
+        has_line(&exchange->head, "location", 8))
+        put_status_last(exchange);
 }

@@ -25,6 +25,19 @@ static void test_status_line_comes_first_with_a_phrase(void **state)
     assert_int_equal(strncmp(answer_of("[299, {}, []]"), "Status: 299 Unknown\r\n", 21), 0);
 }
 
+static void test_status_follows_a_location_that_could_be_taken_for_302(void **state)
+{
+    (void)state;
+    assert_string_equal(answer_of("[307, { 'a' => 'b', 'Location' => '/x', 'content-length' => '0' }, []]"),
+                        "a: b\r\nLocation: /x\r\ncontent-length: 0\r\nStatus: 307 Temporary Redirect\r\n\r\n");
+    assert_string_equal(answer_of("[201, { 'location' => '/x', 'content-length' => '2' }, ['hi']]"),
+                        "location: /x\r\ncontent-length: 2\r\nStatus: 201 Created\r\n\r\nhi");
+    assert_has(answer_of("[201, { 'x-location' => '/x', 'content-length' => '2' }, ['hi']]"),
+               "Status: 201 Created\r\nx-l");
+    assert_has(answer_of("[302, { 'location' => '/x', 'content-length' => '0' }, []]"),
+               "Status: 302 Found\r\nlocation");
+}
+
 static void test_status_as_a_string_of_digits(void **state)
 {
     (void)state;
@@ -233,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_status_line_comes_first_with_a_phrase),
+        TEST(test_status_follows_a_location_that_could_be_taken_for_302),
         TEST(test_status_as_a_string_of_digits),
         TEST(test_status_refused),
         TEST(test_response_that_is_no_triple),
