@@ -50,6 +50,7 @@ def make_herd(transport):
     herd.app(source, host="queue.test", pool="queue", name="queue")
     herd.write("apps/scripts/index.rb", '->(env) { [200, {}, ["index #{env["QUERY_STRING"]}"]] }\n')
     more = herd.write("apps/scripts/more.rb", '->(env) { [200, {}, ["more #{env["PATH_INFO"]} #{env["QUERY_STRING"]}"]] }\n')
+    herd.write("apps/scripts/folder/index.rb", "nil\n")
     herd.pools["web"]["apps"].append(
         {"host": "a.test", "path": "/scripts", "root": more.parent, "scripts": {"cache": True}}
     )
