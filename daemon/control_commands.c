@@ -74,11 +74,12 @@ static void memory_late(struct client *client)
 static void command_memory(struct client *client, char *const arguments[])
 {
     struct supervisor *supervisor = client->supervisor;
-    if (!arguments[0] || (arguments[1] && !find_pool(client, arguments[1]))) {
-        if (!arguments[0])
-            client_answer(client, false, "memory: \"table\" or \"json\" is missing");
+    if (!arguments[0]) {
+        client_answer(client, false, "memory: \"table\" or \"json\" is missing");
         return;
     }
+    if (arguments[1] && !find_pool(client, arguments[1]))
+        return; /* answered, and perhaps freed, the arguments with it */
     client->settled = answer_memory;
     struct ticket *ticket = client_wait_until_late(client, MEMORY_PATIENCE_NS, memory_late);
     for (size_t i = 0; i < supervisor->pool_count; i++)
