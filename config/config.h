@@ -164,8 +164,9 @@ struct config_pool {
         int64_t idle_ns;    /* default 60s */
     } timeouts;
     struct {
-        int64_t body;   /* default 128 MiB */
-        int64_t header; /* default 64 KiB; at most 1 MiB */
+        int64_t body;       /* default 128 MiB; 0: no limit */
+        int64_t header;     /* default 64 KiB; at most 1 MiB */
+        int64_t small_body; /* default 64 KiB; at most 1 MiB; 0: none is waited for */
     } limits;
     enum config_gc gc;
     bool frozen;                  /* default true */

@@ -14,7 +14,7 @@
 #include "unbegun.h"
 #include "xalloc.h"
 
-#define SMALL_BODY (65 * 1024)       /* 64 KiB and the records around it */
+#define SMALL_BODY_SLACK 1024        /* for the records around it */
 #define SCRATCH_SLACK (80 * 1024)    /* beyond head and small body: one more record, or what fcgi_serve hands back */
 #define SAVED_MAX (16 * 1024 * 1024) /* for unfinished requests, all connections together */
 #define DESCRIPTORS_SPARED 64        /* for everything that is not a connection */
@@ -287,11 +287,13 @@ static unsigned connection_limit(void)
 void intake_open(struct intake *intake, int epoll_fd, int channel, int escrow, const struct config_pool *pool,
                  const struct app_set *apps, struct slot *slot)
 {
+    size_t small_body = pool->limits.small_body > 0 ? (size_t)pool->limits.small_body + SMALL_BODY_SLACK : 0;
+
     *intake = (struct intake){
-        .limits = { .head = (size_t)pool->limits.header, .small_body = SMALL_BODY },
+        .limits = { .head = (size_t)pool->limits.header, .small_body = small_body },
         .quota = { .slot = slot, .channel = channel },
         .now_ns = clock_monotonic_ns(),
-        .scratch_size = (size_t)pool->limits.header + SMALL_BODY + SCRATCH_SLACK,
+        .scratch_size = (size_t)pool->limits.header + small_body + SCRATCH_SLACK,
         .connections = {
             .epoll_fd = epoll_fd,
             .timeouts_ns = {
