@@ -97,6 +97,17 @@ static char *append(char *to, const char *end, const char *text)
     return to;
 }
 
+/* A query may hold what nobody should read in a log. */
+static char *append_path(char *to, const char *end, const char *uri)
+{
+    for (; uri != NULL && *uri != '\0' && to < end; uri++) {
+        *to++ = *uri;
+        if (*uri == '?')
+            return append(to, end, uri[1] != '\0' ? "..." : "");
+    }
+    return to;
+}
+
 /* The parameters that every request is looked at for; NULL when absent. As in request_param, the last one counts. */
 struct essentials {
     const char *method, *host, *uri;
@@ -135,7 +146,7 @@ static void publish_request(const struct dispatch *dispatch, const struct reques
 
     to = append(to, end, " ");
     to = append(to, end, essentials->host);
-    to = append(to, end, essentials->uri);
+    to = append_path(to, end, essentials->uri);
     *to = '\0';
     PUBLISH(request_hash, request_hash(request->params));
 }
