@@ -167,6 +167,7 @@ WORKER := \
 	worker/gate \
 	worker/heap \
 	worker/heap_survey \
+	worker/hook_path \
 	worker/hooks \
 	worker/intake \
 	worker/interrupt \
@@ -289,7 +290,7 @@ $(B)/flags: FORCE
 	@printf '%s\n' '$(CC)' '$(subst ','\'',$(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || \
 		printf '%s\n' '$(CC)' '$(subst ','\'',$(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' >$@
 
--include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/fuzz/obj/*/*.d $(B)/fuzz/obj/*/*/*.d)
 
 # --- mruby -----------------------------------------------------------------------------------------------------------
 
@@ -352,7 +353,7 @@ HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit wo
 	worker/region worker/remembered_set
 SCRIPTS := worker/script worker/script_answer worker/script_open worker/script_path worker/script_table \
 	worker/script_tree worker/scripts
-RACK := $(HEAP) worker/answer worker/error_page worker/hooks worker/rack worker/rack_body worker/rack_env \
+RACK := $(HEAP) worker/answer worker/error_page worker/hook_path worker/hooks worker/rack worker/rack_body worker/rack_env \
 	worker/rack_errors worker/rack_failure worker/rack_hooks worker/rack_input worker/rack_response worker/rack_sendfile \
 	worker/rack_shape worker/rack_stream $(SCRIPTS) worker/interrupt worker/store worker/time_out worker/vm \
 	worker/vm_describe worker/vm_random $(CORE)
@@ -509,16 +510,46 @@ asan: mruby
 	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests build/asan/test/torture all
 	test/run build/asan unit torture config system
 
-# Everything that a client can send, against the gate, the record walker and libfcgi. Needs clang and its libFuzzer
-# (Debian: clang, libclang-rt-14-dev or the like).
+# libFuzzer, with AddressSanitizer and UndefinedBehaviorSanitizer: everything that reads what others have written. Needs
+# clang and its libFuzzer. FUZZ: which of them; FUZZ_SECONDS: for each. What is found is kept in $(B)/fuzz/corpus.
 FUZZ_SECONDS ?= 60
+FUZZ         ?= channel config control gate params paths records state
+
+FUZZ_CFLAGS := -g -O1 -std=gnu11 -Wall -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+
+# $(1): the harness; $(2): objects that it links; $(3): libraries.
+define fuzzer
+$(B)/fuzz/fuzz_$(1): $(patsubst %,$(B)/fuzz/obj/%.o,test/fuzz/fuzz_$(1) $(2))
+	@echo "  LINK  $$@"
+	$(Q)clang -fsanitize=fuzzer,address,undefined -o $$@ $$(filter %.o,$$^) $(3)
+endef
+
+FUZZ_CORE := $(patsubst %,daemon/%,$(CORE))
+$(eval $(call fuzzer,channel,daemon/base/channel daemon/base/heap_map $(FUZZ_CORE)))
+$(eval $(call fuzzer,config,$(CONFIG) $(FUZZ_CORE),-lyaml))
+$(eval $(call fuzzer,control,daemon/loop daemon/state_text daemon/ticket $(FUZZ_CORE)))
+$(eval $(call fuzzer,gate,worker/gate worker/fcgi worker/params worker/record_walker worker/stray_child \
+	daemon/base/fcgi_record $(FUZZ_CORE),-lfcgi))
+$(eval $(call fuzzer,params,worker/gate worker/params daemon/base/fcgi_record $(FUZZ_CORE)))
+$(eval $(call fuzzer,paths,worker/hook_path worker/script_path daemon/base/allow $(FUZZ_CORE)))
+$(eval $(call fuzzer,records,daemon/fallback_request daemon/status_request daemon/warm_up_exchange \
+	daemon/base/fcgi_record $(FUZZ_CORE)))
+$(eval $(call fuzzer,state,daemon/state_text $(FUZZ_CORE)))
+
+$(B)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CLANG $<"
+	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 fuzz:
-	@mkdir -p $(B)/fuzz/corpus
-	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Idaemon/base -Iworker -o $(B)/fuzz/fuzz_gate \
-		test/fuzz/fuzz_gate.c worker/gate.c worker/fcgi.c worker/params.c worker/record_walker.c \
-		$(patsubst %,daemon/%.c,$(CORE)) daemon/base/fcgi_record.c -lfcgi
-	$(B)/fuzz/fuzz_gate -max_len=4096 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus
+	@packaging/install-deps build fuzz
+	@$(MAKE) --no-print-directory $(FUZZ:%=$(B)/fuzz/fuzz_%)
+	@set -e; for name in $(FUZZ); do \
+		echo "== $$name"; \
+		mkdir -p $(B)/fuzz/corpus/$$name; \
+		$(B)/fuzz/fuzz_$$name -max_len=8192 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=$(B)/fuzz/$$name- $(B)/fuzz/corpus/$$name test/fuzz/corpus/$$name; \
+	done
 
 # Reloads, recycles, deaths, signals and bad requests under load, in full; `make test` has a tenth of each.
 # CHAOS: of which scenarios ("reloads", "killed and nginx"); SEED: that was printed, to repeat them.
@@ -538,6 +569,12 @@ conformance:
 	@packaging/install-deps build test conformance
 	@$(MAKE) --no-print-directory all
 	COWHERD_CONFORMANCE=1 COWHERD_FRONT_ENDS='$(FRONT_ENDS)' COWHERD_CONFORMANCE_TABLE='$(TABLE)' test/run $(B) conformance
+
+# The FastCGI client that keeps to nothing, in full, with what was measured; `make test` has a short form.
+hostile: deps
+	@$(MAKE) --no-print-directory all
+	COWHERD_HOSTILE=1 COWHERD_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON) -m pytest -v -s -p no:cacheprovider test/system/test_hostile.py test/system/test_torture.py
 
 demo: deps
 	@$(MAKE) --no-print-directory all
@@ -658,8 +695,9 @@ help:
 	@echo 'make test       everything; make check: without the system tests; make asan: with sanitizers'
 	@echo 'make chaos      CHAOS=reloads SEED=; reloads, recycles, deaths, signals, bad requests under load: minutes'
 	@echo 'make conformance FRONT_ENDS="nginx h2o"; the same cases with nginx, lighttpd, Apache, haproxy, caddy and h2o: minutes'
+	@echo 'make hostile    clients that keep to no rule, in every shape and number: others are served meanwhile'
 	@echo 'make torture    SEEDS=2000 SECONDS=0 (no limit); a frozen heap against one that is not: random mutation, mruby tests'
-	@echo 'make fuzz       FUZZ_SECONDS=60; what clients can send, against gate and libfcgi (needs clang)'
+	@echo 'make fuzz       FUZZ_SECONDS=60 FUZZ="gate ..."; libFuzzer on all that reads what others have written (clang)'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
 	@echo 'make bench-memory measures what workers have for themselves, against unicorn, gunicorn and Starlet'
 	@echo 'make bench-store  the shared store against LMDB itself, and sums of four workers'
@@ -669,5 +707,5 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:

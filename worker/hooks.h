@@ -38,11 +38,4 @@ bool hooks_start(const struct app_set *set, struct slot *slot, int64_t limit_ns,
 /* In a worker that leaves: its worker_stop hooks, likewise. What they raise is logged, and the next one runs. */
 void hooks_stop(const struct app_set *set, struct slot *slot, int64_t limit_ns);
 
-/*
- * Whether a hook for `prefix` runs for `path`, which is percent-decoded and begins with "/": at segment boundaries, and
- * also where the path comes to the prefix by empty segments, "." or "..", or passes it: an app may understand these,
- * and a hook that guards must not be got around. Pure.
- */
-bool hooks_match(const char *prefix, const char *path);
-
 #endif

@@ -8,6 +8,7 @@
 #include <mruby/string.h>
 
 #include "clock.h"
+#include "hook_path.h"
 #include "hooks.h"
 #include "log.h"
 #include "rack_response.h"

@@ -1,4 +1,5 @@
 /* Hooks of a process's life, and the paths that hooks of requests run for. */
+#include "hook_path.h"
 #include "hooks.h"
 
 #include <setjmp.h>
