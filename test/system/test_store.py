@@ -40,7 +40,8 @@ def store_app(herd, host="*", pool="web", **store):
 
 
 def test_all_workers_see_the_same(cowherd):
-    store_app(cowherd).configure(workers=2, recycle={"requests": 1}).start()
+    store_app(cowherd).configure(workers=2, recycle={"requests": 1}).start(ready=False)  # there is one more from the beginning
+    cowherd.wait_until(lambda: cowherd.try_status() and cowherd.pool()["state"] == "serving")
     assert ask(cowherd, "/set?a&1") == "1"
     assert len({ask(cowherd, "/pid") for _ in range(3)}) == 3  # each request has a worker of its own
     assert ask(cowherd, "/get?a") == "1"
