@@ -199,8 +199,8 @@ static const struct command commands[] = {
       run_memory },
     { "heap", "heap --svg FILE [POOL] [--worker N] [-c FILE | -s SOCKET]", "draw a worker's heap, page by page", 0, 1,
       run_heap },
-    { "front", "front SERVER [POOL] [-c FILE]", "print a front end's settings: nginx, lighttpd, apache, haproxy, caddy, h2o", 1, 2,
-      run_front },
+    { "front", "front SERVER [POOL] [-c FILE]",
+      "print a front end's settings: nginx, lighttpd, apache, haproxy, caddy, h2o", 1, 2, run_front },
 };
 
 static void usage(FILE *stream)
