@@ -11,6 +11,7 @@ CHUNKED = (
 )
 NO_LENGTH = "caddy sends no length that it has not been told (-1 without buffer_requests)."
 NO_UNBUFFERED = "The server has no such setting: Apache and haproxy pass uploads on as they come, h2o never does."
+ASKS_FOR_A_LENGTH = "lighttpd asks for a length (411) when a chunked upload that it doesn't buffer isn't whole at once."
 AS_IT_COMES = (
     "The server passes an upload on as it comes. Up to 64 kB cowherd waits for the end before it engages a worker, but not beyond."
 )
@@ -42,6 +43,7 @@ DIFFERENCES = {
     ("a_chunked_upload_of_3_MB", "haproxy"): ("400", CHUNKED),
     ("an_empty_chunked_upload", "haproxy"): ("408", CHUNKED),
     ("CONTENT_LENGTH_of_a_chunked_upload", "caddy"): ("absent", NO_LENGTH),
+    ("unbuffered_uploads", "lighttpd"): ((None, "chunked: 411"), ASKS_FOR_A_LENGTH),
     ("unbuffered_uploads", "apache"): (NO, NO_UNBUFFERED),
     ("unbuffered_uploads", "haproxy"): (NO, NO_UNBUFFERED),
     ("unbuffered_uploads", "h2o"): (NO, NO_UNBUFFERED),
