@@ -1,10 +1,6 @@
 /*
  * libFuzzer harness: any bytes as a configuration. Either there are errors, each one printable line, or the canonical
  * form is read again as the same.
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Idaemon/base -Iconfig test/fuzz/fuzz_config.c \
- *       config/<all>.c daemon/base/{clock,log,strbuf,xalloc}.c -lyaml -o build/fuzz_config
- *   build/fuzz_config test/fuzz/corpus/config test/config
  */
 #include <stdint.h>
 #include <stdlib.h>
