@@ -23,6 +23,7 @@ module Cowherd
     mruby-sleep
   ].freeze
   OWN_GEMS = %w[
+    mruby-process-env
     mruby-shared-store
     mruby-rack
     mruby-require

@@ -1,0 +1,15 @@
+MRuby::Gem::Specification.new('mruby-process-env') do |spec|
+  spec.license = 'MIT'
+  spec.authors = 'the cowherd authors'
+  spec.summary = 'ENV, Process, File::Stat and what core lacks of File, IO and Dir'
+  spec.version = '0.1.0'
+  spec.add_dependency 'mruby-dir', core: 'mruby-dir'
+  spec.add_dependency 'mruby-enum-ext', core: 'mruby-enum-ext'
+  spec.add_dependency 'mruby-enumerator', core: 'mruby-enumerator'
+  spec.add_dependency 'mruby-errno', core: 'mruby-errno'
+  spec.add_dependency 'mruby-hash-ext', core: 'mruby-hash-ext'
+  spec.add_dependency 'mruby-io', core: 'mruby-io'
+  spec.add_dependency 'mruby-string-ext', core: 'mruby-string-ext'
+  spec.add_dependency 'mruby-time', core: 'mruby-time'
+  spec.add_test_dependency 'mruby-error', core: 'mruby-error'
+end
