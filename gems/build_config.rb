@@ -24,6 +24,7 @@ module Cowherd
   ].freeze
   OWN_GEMS = %w[
     mruby-process-env
+    mruby-stringio
     mruby-shared-store
     mruby-rack
     mruby-require
