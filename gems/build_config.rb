@@ -25,6 +25,7 @@ module Cowherd
   OWN_GEMS = %w[
     mruby-process-env
     mruby-stringio
+    mruby-logger
     mruby-shared-store
     mruby-rack
     mruby-require
