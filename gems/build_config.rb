@@ -26,6 +26,7 @@ module Cowherd
     mruby-process-env
     mruby-stringio
     mruby-logger
+    mruby-erb
     mruby-shared-store
     mruby-rack
     mruby-require
