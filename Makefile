@@ -513,7 +513,7 @@ asan: mruby
 # libFuzzer, with AddressSanitizer and UndefinedBehaviorSanitizer: everything that reads what others have written. Needs
 # clang and its libFuzzer. FUZZ: which of them; FUZZ_SECONDS: for each. What is found is kept in $(B)/fuzz/corpus.
 FUZZ_SECONDS ?= 60
-FUZZ         ?= channel config control gate params paths records state
+FUZZ         ?= channel config control erb gate params paths records state uri
 
 FUZZ_CFLAGS := -g -O1 -std=gnu11 -Wall -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
@@ -528,6 +528,7 @@ FUZZ_CORE := $(patsubst %,daemon/%,$(CORE))
 $(eval $(call fuzzer,channel,daemon/base/channel daemon/base/heap_map $(FUZZ_CORE)))
 $(eval $(call fuzzer,config,$(CONFIG) $(FUZZ_CORE),-lyaml))
 $(eval $(call fuzzer,control,daemon/loop daemon/state_text daemon/ticket $(FUZZ_CORE)))
+$(eval $(call fuzzer,erb,gems/mruby-erb/src/erb_translate))
 $(eval $(call fuzzer,gate,worker/gate worker/fcgi worker/params worker/record_walker worker/stray_child \
 	daemon/base/fcgi_record $(FUZZ_CORE),-lfcgi))
 $(eval $(call fuzzer,params,worker/gate worker/params daemon/base/fcgi_record $(FUZZ_CORE)))
@@ -535,11 +536,12 @@ $(eval $(call fuzzer,paths,worker/hook_path worker/script_path daemon/base/allow
 $(eval $(call fuzzer,records,daemon/fallback_request daemon/status_request daemon/warm_up_exchange \
 	daemon/base/fcgi_record $(FUZZ_CORE)))
 $(eval $(call fuzzer,state,daemon/state_text $(FUZZ_CORE)))
+$(eval $(call fuzzer,uri,gems/mruby-uri/src/uri_split))
 
 $(B)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CLANG $<"
-	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker -Igems/mruby-erb/src -Igems/mruby-uri/src $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 fuzz:
 	@packaging/install-deps build fuzz

@@ -27,6 +27,7 @@ module Cowherd
     mruby-stringio
     mruby-logger
     mruby-erb
+    mruby-uri
     mruby-shared-store
     mruby-rack
     mruby-require
