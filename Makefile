@@ -553,6 +553,16 @@ fuzz:
 			-artifact_prefix=$(B)/fuzz/$$name- $(B)/fuzz/corpus/$$name test/fuzz/corpus/$$name; \
 	done
 
+# Patterns and Strings, against the gem that matches them.
+fuzz: $(if $(filter file,$(origin FUZZ)),fuzz-regexp)
+
+fuzz-regexp: $(B)/mruby/built
+	@mkdir -p $(B)/fuzz/corpus-regexp
+	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE @$(B)/mruby/cflags -o $(B)/fuzz/fuzz_regexp \
+		test/fuzz/fuzz_regexp.c gems/mruby-regexp/src/*.c @$(B)/mruby/ldflags
+	$(B)/fuzz/fuzz_regexp -max_len=300 -timeout=20 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ \
+		$(B)/fuzz/corpus-regexp test/fuzz/corpus/regexp
+
 # Reloads, recycles, deaths, signals and bad requests under load, in full; `make test` has a tenth of each.
 # CHAOS: of which scenarios ("reloads", "killed and nginx"); SEED: that was printed, to repeat them.
 CHAOS ?=
@@ -709,5 +719,5 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-memory bench-store chaos check clean conformance demo deps distclean fuzz fuzz-regexp help hostile install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:

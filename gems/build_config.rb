@@ -30,6 +30,7 @@ module Cowherd
     mruby-uri
     mruby-shared-store
     mruby-rack
+    mruby-regexp
     mruby-require
     mruby-server-api
   ].freeze
