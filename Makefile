@@ -249,6 +249,8 @@ WRAPPED := mrb_field_write_barrier mrb_write_barrier mrb_gc_mark_gv mrb_objspace
 	mrb_raise_nomemory
 LIBS_mruby := $(WRAPPED:%=-Wl,--wrap=%) @$(B)/mruby/ldflags
 
+LIBS_mruby_plain := @$(B)/mruby/ldflags
+
 comma := ,
 objects = $(patsubst %,$(B)/obj/%.o,$(1))
 
@@ -560,7 +562,7 @@ fuzz-regexp: $(B)/mruby/built
 	@mkdir -p $(B)/fuzz/corpus-regexp
 	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE @$(B)/mruby/cflags -o $(B)/fuzz/fuzz_regexp \
 		test/fuzz/fuzz_regexp.c gems/mruby-regexp/src/*.c @$(B)/mruby/ldflags
-	$(B)/fuzz/fuzz_regexp -max_len=300 -timeout=20 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ \
+	$(B)/fuzz/fuzz_regexp -max_len=300 -timeout=20 -detect_leaks=0 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ \
 		$(B)/fuzz/corpus-regexp test/fuzz/corpus/regexp
 
 # Reloads, recycles, deaths, signals and bad requests under load, in full; `make test` has a tenth of each.
@@ -619,7 +621,10 @@ $(B)/bench/bench_store: $(call objects,test/bench/bench_store $(patsubst base/%,
 	$(B)/mruby/built
 	$(call link,$(LIBS_mruby))
 
-$(patsubst %,$(B)/obj/test/bench/%.o,bench_collect bench_rack bench_store worker_loop): $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags \
+$(B)/bench/run_ruby: $(call objects,test/bench/run_ruby) $(B)/mruby/built
+	$(call link,$(LIBS_mruby_plain))
+
+$(patsubst %,$(B)/obj/test/bench/%.o,bench_collect bench_rack bench_store run_ruby worker_loop): $(B)/obj/test/bench/%.o: test/bench/%.c $(B)/flags \
 	$(MRUBY_HEADERS)
 	$(call compile,$(INCLUDE_worker))
 
@@ -654,6 +659,12 @@ bench-allocators:
 	@packaging/install-deps build test
 	@$(MAKE) --no-print-directory all $(B)/bench/fcgi_load
 	test/bench/allocators --build $(B) $(BENCH_OPTIONS)
+
+# The gems against CRuby's own.
+bench-gems:
+	@packaging/install-deps build
+	@$(MAKE) --no-print-directory $(B)/bench/run_ruby
+	test/bench/regexp --build $(B) $(BENCH_OPTIONS)
 
 # --- Source checks ---------------------------------------------------------------------------------------------------
 
@@ -714,10 +725,11 @@ help:
 	@echo 'make bench-memory measures what workers have for themselves, against unicorn, gunicorn and Starlet'
 	@echo 'make bench-store  the shared store against LMDB itself, and sums of four workers'
 	@echo 'make bench-allocators glibc, jemalloc and mimalloc on a workload that fragments'
+	@echo 'make bench-gems regular expressions against CRuby'
 	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
 	@echo 'make lint       clang-format, cppcheck, who includes whom'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-memory bench-store chaos check clean conformance demo deps distclean fuzz fuzz-regexp help hostile install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz fuzz-regexp help hostile install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:
