@@ -61,15 +61,22 @@ struct match {
     struct span spans[];
 };
 
-/* regexp.c */
+/* regexp_compile.c */
+struct RClass *regexp_class(mrb_state *mrb);
+struct regexp_globals *regexp_globals_of(mrb_state *mrb);
+void regexp_globals_make(mrb_state *mrb, struct RClass *regexp_class);
+uint32_t regexp_options(mrb_state *mrb, mrb_value value); /* of an Integer, flags in a String, or true */
+double regexp_timeout(mrb_state *mrb, mrb_value value);   /* seconds; 0 stands for none */
+void regexp_compile(mrb_state *mrb, mrb_value self, mrb_value source, uint32_t options);
+mrb_value regexp_cached(mrb_state *mrb, struct RClass *class, mrb_value source, uint32_t options);
 extern const mrb_data_type regexp_type;
 struct regexp *regexp_of(mrb_state *mrb, mrb_value value);                /* NULL when it is none */
 struct regexp *regexp_get(mrb_state *mrb, mrb_value value);               /* TypeError when it is none */
 mrb_value regexp_new(mrb_state *mrb, mrb_value source, uint32_t options); /* takes it from the cache if it can */
-mrb_value regexp_escape(mrb_state *mrb, const char *text, mrb_int length);
 
 /* regexp_source.c: a String in Oniguruma's dialect that means what `source` means in CRuby's. */
 mrb_value regexp_translate(mrb_state *mrb, const char *source, mrb_int length, uint32_t options, mrb_bool *has_repeat);
+mrb_value regexp_escape(mrb_state *mrb, const char *text, mrb_int length);
 void regexp_append_source(mrb_state *mrb, mrb_value to, const struct regexp *regexp); /* "/" and controls escaped */
 
 /* regexp_names.c */
