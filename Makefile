@@ -515,7 +515,7 @@ asan: mruby
 # libFuzzer, with AddressSanitizer and UndefinedBehaviorSanitizer: everything that reads what others have written. Needs
 # clang and its libFuzzer. FUZZ: which of them; FUZZ_SECONDS: for each. What is found is kept in $(B)/fuzz/corpus.
 FUZZ_SECONDS ?= 60
-FUZZ         ?= channel config control erb gate params paths records state uri
+FUZZ         ?= channel config control erb gate json params paths records state uri
 
 FUZZ_CFLAGS := -g -O1 -std=gnu11 -Wall -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
@@ -533,6 +533,7 @@ $(eval $(call fuzzer,control,daemon/loop daemon/state_text daemon/ticket $(FUZZ_
 $(eval $(call fuzzer,erb,gems/mruby-erb/src/erb_translate))
 $(eval $(call fuzzer,gate,worker/gate worker/fcgi worker/params worker/record_walker worker/stray_child \
 	daemon/base/fcgi_record $(FUZZ_CORE),-lfcgi))
+$(eval $(call fuzzer,json,gems/mruby-json/src/document,-ljansson))
 $(eval $(call fuzzer,params,worker/gate worker/params daemon/base/fcgi_record $(FUZZ_CORE)))
 $(eval $(call fuzzer,paths,worker/hook_path worker/script_path daemon/base/allow $(FUZZ_CORE)))
 $(eval $(call fuzzer,records,daemon/fallback_request daemon/status_request daemon/warm_up_exchange \
@@ -543,7 +544,7 @@ $(eval $(call fuzzer,uri,gems/mruby-uri/src/uri_split))
 $(B)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CLANG $<"
-	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker -Igems/mruby-erb/src -Igems/mruby-uri/src $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(patsubst %,-Igems/mruby-%/src,erb json uri) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 fuzz:
 	@packaging/install-deps build fuzz
@@ -664,6 +665,7 @@ bench-allocators:
 bench-gems:
 	@packaging/install-deps build
 	@$(MAKE) --no-print-directory $(B)/bench/run_ruby
+	test/bench/gems --build $(B) $(BENCH_OPTIONS)
 	test/bench/regexp --build $(B) $(BENCH_OPTIONS)
 
 # --- Source checks ---------------------------------------------------------------------------------------------------
@@ -725,7 +727,7 @@ help:
 	@echo 'make bench-memory measures what workers have for themselves, against unicorn, gunicorn and Starlet'
 	@echo 'make bench-store  the shared store against LMDB itself, and sums of four workers'
 	@echo 'make bench-allocators glibc, jemalloc and mimalloc on a workload that fragments'
-	@echo 'make bench-gems regular expressions against CRuby'
+	@echo 'make bench-gems the gems against CRuby'\''s own libraries'
 	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
 	@echo 'make lint       clang-format, cppcheck, who includes whom'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='

@@ -29,15 +29,18 @@ module Cowherd
     mruby-erb
     mruby-uri
     mruby-shared-store
+    mruby-json
     mruby-rack
     mruby-regexp
     mruby-require
     mruby-server-api
   ].freeze
 
-  # The worker reads sizes and layouts from mruby's headers: these reach it through mruby-config.
+  # Floats keep all their bits. The worker reads sizes and layouts from mruby's headers: these reach it through
+  # mruby-config.
   DEFINES = %w[
     MRB_UTF8_STRING
+    MRB_WORDBOX_NO_FLOAT_TRUNCATE
     MRB_USE_DEBUG_HOOK
     MRB_ARY_LENGTH_MAX=0
   ].freeze
