@@ -29,6 +29,7 @@ module Cowherd
     mruby-erb
     mruby-uri
     mruby-shared-store
+    mruby-digest
     mruby-json
     mruby-rack
     mruby-regexp

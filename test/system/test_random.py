@@ -4,6 +4,7 @@ import os
 
 APP = """
 BEFORE = Random.new
+SecureRandom.hex
 Random.srand(%d)
 $loaded = rand
 
@@ -18,6 +19,8 @@ run ->(env) {
       "new-bytes" => Random.new.bytes(16).bytes.join("."),
       "kept" => BEFORE.rand.to_s,
       "shuffle" => (0...50).to_a.shuffle.join("."),
+      "secure" => SecureRandom.hex,
+      "secure-number" => SecureRandom.random_number(1 << 60).to_s,
       "sample" => (0..3).map { (0...1000).to_a.sample.to_s }.join("."),
     }
   end
