@@ -515,7 +515,7 @@ asan: mruby
 # libFuzzer, with AddressSanitizer and UndefinedBehaviorSanitizer: everything that reads what others have written. Needs
 # clang and its libFuzzer. FUZZ: which of them; FUZZ_SECONDS: for each. What is found is kept in $(B)/fuzz/corpus.
 FUZZ_SECONDS ?= 60
-FUZZ         ?= channel config control erb gate json params paths records state uri
+FUZZ         ?= channel config control erb gate json params paths records state time uri
 
 FUZZ_CFLAGS := -g -O1 -std=gnu11 -Wall -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
@@ -539,12 +539,13 @@ $(eval $(call fuzzer,paths,worker/hook_path worker/script_path daemon/base/allow
 $(eval $(call fuzzer,records,daemon/fallback_request daemon/status_request daemon/warm_up_exchange \
 	daemon/base/fcgi_record $(FUZZ_CORE)))
 $(eval $(call fuzzer,state,daemon/state_text $(FUZZ_CORE)))
+$(eval $(call fuzzer,time,gems/mruby-time-ext/src/time_read gems/mruby-time-ext/src/time_write))
 $(eval $(call fuzzer,uri,gems/mruby-uri/src/uri_split))
 
 $(B)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CLANG $<"
-	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(patsubst %,-Igems/mruby-%/src,erb json uri) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(patsubst %,-Igems/mruby-%/src,erb json time-ext uri) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 fuzz:
 	@packaging/install-deps build fuzz

@@ -35,6 +35,7 @@ module Cowherd
     mruby-regexp
     mruby-require
     mruby-server-api
+    mruby-time-ext
   ].freeze
 
   # Floats keep all their bits. The worker reads sizes and layouts from mruby's headers: these reach it through
