@@ -529,7 +529,7 @@ endef
 FUZZ_CORE := $(patsubst %,daemon/%,$(CORE))
 $(eval $(call fuzzer,channel,daemon/base/channel daemon/base/heap_map $(FUZZ_CORE)))
 $(eval $(call fuzzer,config,$(CONFIG) $(FUZZ_CORE),-lyaml))
-$(eval $(call fuzzer,control,daemon/loop daemon/state_text daemon/ticket $(FUZZ_CORE)))
+$(eval $(call fuzzer,control,daemon/control_commands daemon/loop daemon/state_text daemon/ticket $(FUZZ_CORE)))
 $(eval $(call fuzzer,erb,gems/mruby-erb/src/erb_translate))
 $(eval $(call fuzzer,gate,worker/gate worker/fcgi worker/params worker/record_walker worker/stray_child \
 	daemon/base/fcgi_record $(FUZZ_CORE),-lfcgi))
