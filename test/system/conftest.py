@@ -45,6 +45,6 @@ def pytest_terminal_summary(terminalreporter):
     for report in terminalreporter.getreports("passed"):
         name = re.search(r"\[(.+)\]$", report.nodeid)
         if getattr(report, "proves", None) and name:
-            proved.setdefault(report.proves, []).append(name.group(1))
+            proved.setdefault(report.proves, {})[name.group(1)] = True  # once, in this order
     for kind, names in proved.items():
-        terminalreporter.write_line("%s, proved: %s" % (kind, ", ".join(names)))
+        terminalreporter.write_line("%s, proved: %s" % (kind, "; ".join(names)))

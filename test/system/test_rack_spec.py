@@ -7,6 +7,8 @@ import pytest
 import fastcgi
 from herd import Herd
 
+PROVES = "rules of Rack 3"
+
 
 def app_of(cases, prelude=""):
     """An app that runs the case whose number is in X-Rule, with `env`."""
