@@ -39,7 +39,7 @@ static void check(const struct time_parts *parts)
     struct output output = { .length = 0 };
     struct time_to_write moment = { .nanosecond = parts->nanosecond, .utc = true };
     struct time_parts again;
-    int64_t seconds;
+    int64_t seconds = 0;
 
     require(parts->nanosecond >= 0 && parts->nanosecond < 1000000000);
     if (!time_resolve(parts, &now, &moment.epoch))
