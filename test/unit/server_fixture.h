@@ -172,7 +172,7 @@ static inline int set_up(void **state)
         .socket = { .backlog = 1024 },
         .restart = { .drain_timeout_ns = LONG_NS },
         .timeouts = { .header_ns = LONG_NS, .body_ns = LONG_NS, .idle_ns = LONG_NS },
-        .limits = { .body = 100000, .header = 4096 },
+        .limits = { .body = 100000, .header = 4096, .small_body = 65536 },
         .apps = app_configs,
         .app_count = 2,
     };
