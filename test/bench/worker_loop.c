@@ -81,7 +81,7 @@ static void work(const char *listen_path, int listener, struct scoreboard *board
         .timeouts = { .header_ns = INT64_C(2000000000),
                       .body_ns = INT64_C(30000000000),
                       .idle_ns = INT64_C(60000000000) },
-        .limits = { .body = 128 << 20, .header = 64 << 10 },
+        .limits = { .body = 128 << 20, .header = 64 << 10, .small_body = 64 << 10 },
         .apps = &app_config,
         .app_count = 1,
     };
