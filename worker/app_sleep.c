@@ -1,6 +1,7 @@
 /*
  * Kernel#sleep, as mruby-sleep has it, ends at any signal that has a handler. Of those that a worker gets only a
- * time-out is meant for the app: the linker puts this in front of usleep(3) in cowherd-mold (--wrap).
+ * time-out is meant for the app (and at load anything, load_guard.h): the linker puts this in front of usleep(3) in
+ * cowherd-mold (--wrap).
  */
 #include <errno.h>
 #include <time.h>
@@ -19,7 +20,7 @@ int __wrap_usleep(useconds_t microseconds)
 
     do
         error = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL);
-    while (error == EINTR && !time_out_is_due());
+    while (error == EINTR && time_out_interpreter() != NULL && !time_out_is_due());
     if (error == 0)
         return 0;
     errno = error;

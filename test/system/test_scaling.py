@@ -400,12 +400,21 @@ def test_a_pool_does_not_grow_beyond_its_budget(cowherd):
     cowherd.configure(memory="1GiB")
     gate = holding(cowherd)
     start(cowherd)
-    taken = cowherd.wait_until(lambda: cowherd.workers()[0]["memory"]["private"] and cowherd.pool()["memory"]["taken"])
+
+    def taken_when_loaded():
+        """The mold's figures may still be those from before it loaded the app, and the sum may be older."""
+        pool = cowherd.pool()
+        mold, taken = pool["mold"]["memory"], pool["memory"]["taken"]
+        measured = mold["rss"] > mib and pool["workers"][0]["memory"]["private"]
+        return measured and taken > mold["private"] and taken
+
+    taken = cowherd.wait_until(taken_when_loaded)
     cowherd.configure(memory="%dMiB" % (taken // mib + 22))
     cowherd.write_configuration()
     assert cowherd.reload().returncode == 0
     settled(cowherd, 1)
     assert cowherd.request("/fat").status == 200
+    cowherd.wait_until(lambda: cowherd.workers()[0]["memory"]["private"] > 7 * mib)
     cowherd.wait_until(lambda: cowherd.pool()["memory"]["taken"] > taken + 7 * mib)
     held = hold(cowherd, 6)
     cowherd.wait_log("holds the pool back at 2 workers, although the load asks for more")

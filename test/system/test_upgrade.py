@@ -412,10 +412,12 @@ def test_one_by_one_is_waited_for_until_it_is_stopped(installed):
     )
     installed.start()
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(installed.connect()) for _ in range(2)]
-        responses = [connection.start(uri="/hold") for connection in held]
+        held, responses = [], []
+        for number in (1, 2):  # one after the other: an idle worker takes as many connections as come
+            held.append(stack.enter_context(installed.connect()))
+            responses.append(held[-1].start(uri="/hold"))
+            installed.wait_until(lambda: [worker["state"] for worker in installed.workers()].count("busy") == number)
         with fifo.wait_reader():
-            installed.wait_until(lambda: [worker["state"] for worker in installed.workers()] == ["busy"] * 2)
             installed.signal(signal.SIGHUP)
             installed.wait_until(lambda: "draining" in [worker["state"] for worker in installed.workers()])
             upgrading = begin_upgrade(installed)
