@@ -7,7 +7,7 @@ import signal
 import pytest
 
 import fastcgi
-from herd import free_port
+from herd import free_port, process_stat, process_title
 
 APP = """
 run ->(env) do
@@ -54,6 +54,11 @@ def served(connection, uri, **about):
     return int(response.text[len(uri) :])
 
 
+def at_rest(herd, pid):
+    """Waits until the worker sleeps with nothing in hand: who reads an answer may be ahead of the one who sent it."""
+    herd.wait_until(lambda: process_title(pid).endswith("(idle)") and process_stat(pid)[0] == "S")
+
+
 @pytest.mark.parametrize("end", ["time-out", "crash"])
 def test_connections_of_a_worker_go_on_with_another(herd, end):
     herd.start()
@@ -66,6 +71,7 @@ def test_connections_of_a_worker_go_on_with_another(herd, end):
         body.send(fastcgi.head(method="POST", uri="/body", body_length=10))
         # It has read them when it has read what came later.
         assert served(kept, "/kept", keep=True) == pid
+        at_rest(herd, pid)
         if end == "time-out":
             assert herd.request("/c").status == 504
         else:
@@ -94,6 +100,7 @@ def test_a_worker_killed_from_elsewhere_loses_only_what_it_had_begun(herd):
         partial.send(head[:-20])
         # It has read that when it has read what came later.
         assert herd.request("/later").status == 200
+        at_rest(herd, pid)
         os.kill(pid, signal.SIGKILL)
         (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
         for number, connection in enumerate(silent):
