@@ -1,5 +1,6 @@
 #include "crash.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -45,12 +46,25 @@ static void answer_request(void)
         atomic_fetch_add(&slot->error_answered, 1);
 }
 
+/* Connections that were given to this process, and that it has not come to, become descriptors as its others are. */
+static void take_what_waits(void)
+{
+    struct message message;
+    int descriptors[CHANNEL_DESCRIPTORS_MAX];
+    int got;
+
+    do
+        got = channel_receive(channel, &message, descriptors);
+    while (got == 1 || (got == -1 && errno == EBADMSG));
+}
+
 /* Nothing of this process's memory is needed for it but what is above. */
 static void hand_over_connections(void)
 {
     const struct message message = { .type = MESSAGE_CONNECTION };
     struct rlimit limit;
 
+    take_what_waits();
     if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur > DESCRIPTORS_MAX)
         limit.rlim_cur = DESCRIPTORS_MAX;
     for (int fd = 0; fd < (int)limit.rlim_cur; fd++)

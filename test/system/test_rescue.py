@@ -139,3 +139,22 @@ def test_many_connections_go_to_those_that_are_there(herd):
     assert len(serving) == 60 and not victims & set(serving)
     herd.wait_until(lambda: herd.ledger()["completed"] == 60)
     assert herd.ledger()["lost"] == 0
+
+
+def test_a_worker_crashes_before_it_has_come_to_what_it_was_given(herd):
+    herd.configure(workers=2)
+    herd.start()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection) for connection in accepted(herd, 40)]
+        heir, dead = pids = sorted(herd.worker_pids(), key=sockets)
+        at_rest(herd, heir)
+        os.kill(heir, signal.SIGSTOP)
+        os.kill(dead, signal.SIGABRT)
+        herd.wait_until(lambda: dead not in herd.worker_pids())  # what it held has been sent to the other one
+        os.kill(heir, signal.SIGABRT)
+        os.kill(heir, signal.SIGCONT)
+        herd.wait_until(lambda: len(herd.worker_pids() - {0, heir, dead}) == 2)
+        serving = [served(connection, "/%d" % number) for number, connection in enumerate(waiting)]
+    assert len(serving) == 40 and not set(pids) & set(serving)
+    herd.wait_until(lambda: herd.ledger()["completed"] == 40)
+    assert herd.ledger()["lost"] == 0
