@@ -17,6 +17,7 @@
 #include "log.h"
 #include "memory_meter.h"
 #include "region.h"
+#include "stray_child.h"
 #include "title.h"
 
 #define EVENTS 64
@@ -264,6 +265,7 @@ static void server_open(struct server *server, const struct server_options *opti
         fatal("epoll_create1");
     intake_open(&server->intake, server->epoll_fd, options->channel, options->escrow, pool, options->apps,
                 options->slot);
+    stray_child_set_connections(&server->intake.connections);
     server->intake.quota.board = options->board;
     server->intake.dispatch.board = options->board;
     collector_open(&server->collector, pool, options->apps, options->slot);
@@ -276,6 +278,7 @@ static void server_open(struct server *server, const struct server_options *opti
 
 static void server_close(struct server *server)
 {
+    stray_child_set_connections(NULL);
     intake_close(&server->intake);
     close(server->epoll_fd);
     listening_close(&server->listening);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "connection.h"
 #include "scoreboard.h"
 
 /* True in such a process alone. */
@@ -19,8 +20,14 @@ extern bool stray_child;
  */
 extern bool stray_child_exists;
 
-/* In a worker, once. A child closes the channel, the listeners and the connection of the request in hand. */
-void stray_child_prepare(const struct slot *slot, int channel, const int *listeners, size_t listener_count);
+/*
+ * In a worker, once. A child closes the channel, the escrow (-1: there is none), the listeners and the connection of
+ * the request in hand.
+ */
+void stray_child_prepare(const struct slot *slot, int channel, int escrow, const int *listeners, size_t listener_count);
+
+/* From now on it closes those that wait in this table, too, and its epoll; NULL: there are none any more. */
+void stray_child_set_connections(const struct connection_table *connections);
 
 /* What the child comes to when the app is through: says so in the log and ends it. */
 _Noreturn void stray_child_end(void);

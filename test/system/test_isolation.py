@@ -339,6 +339,21 @@ run ->(env) {
     end
     $kept << io
     [200, {}, [io.pid.to_s]]
+  when "/fork-forks"
+    io = IO.popen("-")
+    if io.nil?
+      print IO.popen("echo a program; ls -l /proc/self/fd") { |inner| inner.read }
+      inner = IO.popen("-")
+      if inner.nil?
+        print "and a fork"
+        $stdout.flush
+        exit!
+      end
+      print inner.read
+      $stdout.flush
+      exit!
+    end
+    [200, {}, [io.read]]
   when "/fork-exits"
     io = IO.popen("-")
     exit if io.nil?
@@ -359,7 +374,7 @@ run ->(env) {
 @pytest.fixture
 def spawning(cowherd):
     cowherd.configure(workers=1)
-    cowherd.app(SPAWNS)
+    cowherd.app(SPAWNS, store={"size": "1MiB"})
     return cowherd.start()
 
 
@@ -370,6 +385,10 @@ def descriptors(pid):
         with contextlib.suppress(OSError):
             found[int(entry)] = os.readlink(folder / entry)
     return found
+
+
+def without(found, fd):
+    return {number: link for number, link in found.items() if number != fd}
 
 
 def started(pid):
@@ -438,15 +457,39 @@ def test_a_fork_does_not_speak_for_the_worker(spawning, path):
 
 
 def test_a_fork_lets_go_of_the_workers_descriptors(spawning):
+    """It keeps the memory that is shared with it anyway, that of the app's store among it, and the app's folder."""
     fifo = spawning.fifo()
     worker = int(spawning.request("/pid").text)
-    listeners = {link for link in descriptors(worker).values() if link.startswith("socket:")}
-    assert listeners
-    child = int(spawning.request("/fork-waits?%s" % fifo).text)
-    with ended(child):
-        wait_until(lambda: not [link for link in descriptors(child).values() if link.startswith("socket:")])
-        with fifo.wait_reader():
-            pass
-        wait_until(lambda: not process_alive(child), PATIENCE)
+    with spawning.connect() as kept, spawning.connect() as silent:
+        kept.request(keep=True)
+        spawning.wait_until(lambda: spawning.workers()[0]["connections"] == 2, what="both are accepted")
+        own = descriptors(worker)
+        assert len([link for link in own.values() if link.startswith("socket:")]) == 5, (
+            "the channel, the escrow, the listener, two connections: %s" % own
+        )
+        harmless = {fd for fd, link in own.items() if link.startswith("/memfd:cowherd-") or Path(link).is_dir()}
+        assert len(harmless) == 4, own
+        child = int(spawning.request("/fork-waits?%s" % fifo).text)
+        with ended(child):
+            wanted = {fd: own[fd] for fd in harmless | {0, 2}}
+            wait_until(
+                lambda: without(descriptors(child), 1) == wanted,
+                what=lambda: "%s of %s" % (descriptors(child), own),
+            )
+            assert descriptors(child)[1].startswith("pipe:")
+            assert spawning.reload().returncode == 0
+            kept.wait_closed()
+            silent.wait_closed()
+            spawning.wait_until(lambda: not process_alive(worker), what="the old worker leaves")
+            with fifo.wait_reader():
+                pass
+            wait_until(lambda: not process_alive(child), PATIENCE)
     assert spawning.request("/").text == "fine"
     assert not spawning.log_lines("crashed"), "what the child still has of a connection means nothing to the worker"
+
+
+def test_what_a_fork_opens_is_its_own(spawning):
+    """The numbers of what it has let go of are taken again: its own children must not close those, too."""
+    text = spawning.request("/fork-forks").text
+    assert text.startswith("a program\n") and "socket:" not in text and text.endswith("and a fork"), text
+    assert spawning.request("/").text == "fine"
