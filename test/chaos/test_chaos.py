@@ -249,7 +249,7 @@ def test_100_requests_that_never_end(cowherd, rng, times, tell):
     rng.shuffle(uris)
     uris = list(ANSWERS) + uris[: times(100)]
     slowest, between = 0.0, []
-    with Clients(cowherd, rng, threads=3, host="good.test") as clients:
+    with Clients(cowherd, rng, threads=8, host="good.test") as clients:
         clients.wait_answers(30)
         for uri in uris:
             healthy, started = clients.answered, time.monotonic()

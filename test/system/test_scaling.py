@@ -401,14 +401,18 @@ def test_a_pool_does_not_grow_beyond_its_budget(cowherd):
     gate = holding(cowherd)
     start(cowherd)
 
-    def taken_when_loaded():
-        """The mold's figures may still be those from before it loaded the app, and the sum may be older."""
-        pool = cowherd.pool()
-        mold, taken = pool["mold"]["memory"], pool["memory"]["taken"]
-        measured = mold["rss"] > mib and pool["workers"][0]["memory"]["private"]
-        return measured and taken > mold["private"] and taken
+    figures = {}
 
-    taken = cowherd.wait_until(taken_when_loaded)
+    def taken_when_settled():
+        """What is measured in turn is of different moments: the same figures for a while, with the mold as it is now."""
+        pool = cowherd.pool()
+        now = (pool["mold"]["memory"], pool["workers"][0]["memory"], pool["memory"]["taken"])
+        if figures.get("last") != now:
+            figures.update(last=now, since=time.monotonic())
+        settled = now[0]["rss"] > mib and now[1]["private"] and time.monotonic() - figures["since"] > 3
+        return settled and now[2]
+
+    taken = cowherd.wait_until(taken_when_settled)
     cowherd.configure(memory="%dMiB" % (taken // mib + 22))
     cowherd.write_configuration()
     assert cowherd.reload().returncode == 0
