@@ -69,7 +69,6 @@ DAEMON := \
 	daemon/fallback \
 	daemon/fallback_command \
 	daemon/fallback_policy \
-	daemon/fallback_request \
 	daemon/front_apache \
 	daemon/front_caddy \
 	daemon/front_command \
@@ -112,6 +111,8 @@ DAEMON := \
 	daemon/request_command \
 	daemon/request_exchange \
 	daemon/rescue \
+	daemon/responder \
+	daemon/responder_request \
 	daemon/root_users \
 	daemon/sampler \
 	daemon/scaler \
@@ -393,7 +394,7 @@ $(eval $(call unit_test,env_dir,daemon/env_dir config/names config/values $(CORE
 $(eval $(call unit_test,escrow,base/escrow))
 $(eval $(call unit_test,error_page,worker/error_page worker/answer $(CORE)))
 $(eval $(call unit_test,fallback_policy,daemon/fallback_policy))
-$(eval $(call unit_test,fallback_request,daemon/fallback_request base/fcgi_record $(CORE)))
+$(eval $(call unit_test,responder_request,daemon/responder_request base/fcgi_record $(CORE)))
 $(eval $(call unit_test,fcgi,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
@@ -536,7 +537,7 @@ $(eval $(call fuzzer,gate,worker/gate worker/fcgi worker/params worker/record_wa
 $(eval $(call fuzzer,json,gems/mruby-json/src/document,-ljansson))
 $(eval $(call fuzzer,params,worker/gate worker/params daemon/base/fcgi_record $(FUZZ_CORE)))
 $(eval $(call fuzzer,paths,worker/hook_path worker/script_path daemon/base/allow $(FUZZ_CORE)))
-$(eval $(call fuzzer,records,daemon/fallback_request daemon/status_request daemon/warm_up_exchange \
+$(eval $(call fuzzer,records,daemon/responder_request daemon/status_request daemon/warm_up_exchange \
 	daemon/base/fcgi_record $(FUZZ_CORE)))
 $(eval $(call fuzzer,state,daemon/state_text $(FUZZ_CORE)))
 $(eval $(call fuzzer,time,gems/mruby-time-ext/src/time_read gems/mruby-time-ext/src/time_write))

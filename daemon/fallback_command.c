@@ -18,84 +18,32 @@
 #include "config.h"
 #include "emergency_answer.h"
 #include "fallback_policy.h"
-#include "fallback_request.h"
+#include "responder.h"
 #include "log.h"
 #include "loop.h"
 #include "scoreboard.h"
 #include "strbuf.h"
 #include "xalloc.h"
 
-#define CLIENTS_MAX 128
-#define ACCEPTS_A_TURN 16
-#define PIECE_SIZE 16384
 /* For a head when timeouts.header is off, and for the rest of a body that nobody reads. */
 #define PATIENCE_NS (2 * CLOCK_NS_PER_S)
 /* Who would ask for more is gone. */
 #define ALONE_NS CLOCK_NS_PER_S
-/* After accept(2) has failed. */
-#define PAUSE_NS (100 * CLOCK_NS_PER_MS)
-
-struct server;
-
-struct client {
-    struct server *server;
-    struct loop_source source; /* fd -1: nobody */
-    struct loop_timer deadline;
-    struct fallback_request request;
-};
 
 struct server {
-    struct loop *loop;
+    struct responder responder; /* first: what it calls back with leads here */
     struct config *config;
     const struct config_pool *pool;
     struct allow_list *allow;
-    struct slot *slot;
     struct loop_source channel;
-    struct loop_source *listeners;
-    size_t listener_count;
-    bool listening;
-    bool leaving;
-    struct loop_timer again; /* to listen again; when leaving: to be gone */
     int64_t next_try_ns;
     char trouble[CHANNEL_TEXT_SIZE]; /* for the page; "": nothing is told */
-    struct client clients[CLIENTS_MAX];
-    unsigned client_count;
 };
 
 /* This process is the only one that writes them. */
 static void count(_Atomic uint64_t *counter)
 {
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
-static void listen_to_all(struct server *server)
-{
-    for (size_t i = 0; i < server->listener_count && !server->listening; i++)
-        if (loop_add(server->loop, &server->listeners[i], EPOLLIN) < 0)
-            fatal("epoll");
-    server->listening = true;
-}
-
-static void listen_to_none(struct server *server)
-{
-    for (size_t i = 0; i < server->listener_count; i++)
-        loop_remove(server->loop, &server->listeners[i]);
-    server->listening = false;
-}
-
-static void client_close(struct client *client)
-{
-    struct server *server = client->server;
-
-    loop_remove(server->loop, &client->source);
-    loop_timer_clear(server->loop, &client->deadline);
-    close(client->source.fd);
-    client->source.fd = -1;
-    server->client_count--;
-    if (server->leaving && server->client_count == 0)
-        loop_stop(server->loop);
-    else if (!server->leaving && !server->listening && !loop_timer_is_set(&server->again))
-        listen_to_all(server);
 }
 
 static unsigned retry_after(const struct server *server)
@@ -119,167 +67,20 @@ static void append_trouble(struct strbuf *records, uint16_t request_id, const ch
     strbuf_free(&page);
 }
 
-static void answer(struct client *client)
+static void asked(struct responder_client *client)
 {
-    struct server *server = client->server;
+    struct server *server = (struct server *)client->responder;
+    struct slot *slot = server->responder.slot;
     uint8_t emergency[EMERGENCY_ANSWER_SIZE];
-    struct strbuf records = { 0 };
 
     if (server->trouble[0] != '\0')
-        append_trouble(&records, client->request.request_id, server->trouble);
+        append_trouble(&client->answer, client->request.request_id, server->trouble);
     else
-        strbuf_append(&records, (const char *)emergency,
+        strbuf_append(&client->answer, (const char *)emergency,
                       emergency_answer(emergency, client->request.request_id, 503, retry_after(server)));
-    count(&server->slot->accepted);
+    count(&slot->accepted);
     /* The first that is sent on a new connection: there is room for it. */
-    if (send(client->source.fd, records.data, records.length, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)records.length)
-        count(&server->slot->error_answered);
-    else
-        count(&server->slot->client_gone);
-    strbuf_free(&records);
-    /* Open until the body has come: some clients take an end before that for a failure. */
-    loop_timer_set(server->loop, &client->deadline, clock_monotonic_ns() + PATIENCE_NS);
-}
-
-/* GET_VALUES: no values are told; any other: not known. */
-static void answer_management(struct client *client)
-{
-    uint8_t type = client->request.type;
-    struct strbuf record = { 0 };
-
-    if (type == FCGI_RECORD_GET_VALUES)
-        fcgi_record_append(&record, FCGI_RECORD_GET_VALUES_RESULT, 0, "", 0);
-    else
-        fcgi_record_append(&record, FCGI_RECORD_UNKNOWN_TYPE, 0, (uint8_t[8]){ type }, 8);
-    count(&client->server->slot->management);
-    if (!client->request.answered)
-        send(client->source.fd, record.data, record.length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    strbuf_free(&record);
-}
-
-/* What has come; false when the connection is to be closed. */
-static bool take(struct client *client, const uint8_t *bytes, size_t length)
-{
-    struct server *server = client->server;
-
-    for (size_t at = 0, used = 0; at < length; at += used) {
-        switch (fallback_request_feed(&client->request, bytes + at, length - at, (size_t)server->pool->limits.header,
-                                      &used)) {
-        case FALLBACK_MORE: break;
-        case FALLBACK_ANSWER: answer(client); break;
-        case FALLBACK_MANAGEMENT: answer_management(client); break;
-        case FALLBACK_OVER: return false;
-        case FALLBACK_MALFORMED: count(&server->slot->malformed); return false;
-        }
-    }
-    return true;
-}
-
-static void client_ready(void *data, uint32_t events)
-{
-    struct client *client = data;
-    uint8_t bytes[PIECE_SIZE];
-    ssize_t got = recv(client->source.fd, bytes, sizeof bytes, MSG_DONTWAIT);
-
-    (void)events;
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0 || !take(client, bytes, (size_t)got))
-        client_close(client);
-}
-
-static void client_expired(void *data)
-{
-    struct client *client = data;
-
-    if (!client->request.answered)
-        count(&client->server->slot->late);
-    client_close(client);
-}
-
-static void client_open(struct server *server, int fd)
-{
-    struct client *client = server->clients;
-    int64_t patience = server->pool->timeouts.header_ns > 0 ? server->pool->timeouts.header_ns : PATIENCE_NS;
-
-    while (client->source.fd >= 0)
-        client++;
-    *client = (struct client){
-        .server = server,
-        .source = { .fd = fd, .ready = client_ready, .data = client },
-        .deadline = { .expired = client_expired, .data = client },
-    };
-    server->client_count++;
-    if (loop_add(server->loop, &client->source, EPOLLIN) < 0) {
-        client_close(client);
-        return;
-    }
-    loop_timer_set(server->loop, &client->deadline, clock_monotonic_ns() + patience);
-}
-
-/* false: there is nobody more to take now. */
-static bool accept_one(struct server *server, int listener)
-{
-    struct sockaddr_storage address = { 0 };
-    socklen_t length = sizeof address;
-
-    if (server->client_count == CLIENTS_MAX) {
-        listen_to_none(server);
-        return false;
-    }
-    int fd = accept4(listener, (struct sockaddr *)(void *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && !server->leaving) {
-            listen_to_none(server);
-            loop_timer_set(server->loop, &server->again, clock_monotonic_ns() + PAUSE_NS);
-        }
-        return errno == ECONNABORTED || errno == EINTR;
-    }
-    if (allow_list_matches(server->allow, (const struct sockaddr *)(const void *)&address))
-        client_open(server, fd);
-    else
-        close(fd);
-    return true;
-}
-
-static void listener_ready(struct server *server, int listener)
-{
-    for (int i = 0; i < ACCEPTS_A_TURN && accept_one(server, listener); i++)
-        continue;
-}
-
-struct listener_source {
-    struct server *server;
-    int fd;
-};
-
-static void source_ready(void *data, uint32_t events)
-{
-    const struct listener_source *source = data;
-    (void)events;
-    listener_ready(source->server, source->fd);
-}
-
-static void again_expired(void *data)
-{
-    struct server *server = data;
-
-    if (server->leaving)
-        loop_stop(server->loop);
-    else
-        listen_to_all(server);
-}
-
-static void leave(struct server *server, bool take_backlog)
-{
-    server->leaving = true;
-    for (size_t i = 0; i < server->listener_count && take_backlog; i++)
-        while (accept_one(server, server->listeners[i].fd))
-            continue;
-    listen_to_none(server);
-    loop_timer_clear(server->loop, &server->again);
-    if (server->client_count == 0)
-        loop_stop(server->loop);
+    count(responder_answered(client) ? &slot->error_answered : &slot->client_gone);
 }
 
 static void channel_ready(void *data, uint32_t events)
@@ -294,13 +95,12 @@ static void channel_ready(void *data, uint32_t events)
             server->next_try_ns = message.next_try.at_ns;
         else if (message.type == MESSAGE_TROUBLE)
             memcpy(server->trouble, message.text, strlen(message.text) + 1);
-        else if (message.type == MESSAGE_DRAIN && !server->leaving)
-            leave(server, message.drain.take_backlog);
+        else if (message.type == MESSAGE_DRAIN && !server->responder.leaving)
+            responder_leave(&server->responder, message.drain.take_backlog, 0);
     }
     if (got == 0 || (errno != EAGAIN && errno != EBADMSG)) {
-        loop_remove(server->loop, &server->channel);
-        leave(server, false);
-        loop_timer_set(server->loop, &server->again, clock_monotonic_ns() + ALONE_NS);
+        loop_remove(server->responder.loop, &server->channel);
+        responder_leave(&server->responder, false, ALONE_NS);
     }
 }
 
@@ -348,60 +148,47 @@ static struct config *read_config(int fd)
 
 static int descriptor(const char *text)
 {
-    char *end;
-    long value = strtol(text, &end, 10);
-
-    if (end == text || *end || value < 0 || value > 1 << 20 || fcntl((int)value, F_SETFD, FD_CLOEXEC) < 0)
-        fatalx("cowherd fallback is started by cowherd, not by hand");
-    return (int)value;
+    return responder_descriptor(text, "fallback");
 }
 
-static void add_listeners(struct server *server, char *list)
+static void add_listeners(struct responder *responder, char *list)
 {
-    for (char *rest = list, *word; (word = strtok_r(rest, ",", &rest));) {
-        struct listener_source *source = xmalloc(sizeof *source);
-        *source = (struct listener_source){ .server = server, .fd = descriptor(word) };
-        server->listeners = xreallocarray(server->listeners, server->listener_count + 1, sizeof *server->listeners);
-        server->listeners[server->listener_count++] =
-            (struct loop_source){ .fd = source->fd, .ready = source_ready, .data = source };
-    }
+    for (char *rest = list, *word; (word = strtok_r(rest, ",", &rest));)
+        responder_add_listener(responder, descriptor(word));
 }
 
 static void prepare(struct server *server, int config, int board, int channel)
 {
     const char *wrong;
     struct scoreboard *map = scoreboard_attach(board);
+    struct responder *responder = &server->responder;
 
-    server->loop = loop_new();
-    if (!map || !server->loop)
+    responder->loop = loop_new();
+    if (!map || !responder->loop)
         fatal("the fallback can't be set up");
-    server->slot = &map->slot[0];
     server->config = read_config(config);
     log_set_level(server->config->log.level);
     server->pool = &server->config->pools[0];
     server->allow = allow_list_new(server->pool->socket.allow.items, server->pool->socket.allow.count, &wrong);
     if (!server->allow)
         fatalx("socket.allow: \"%s\" is neither an address nor a prefix", wrong);
+    responder->head_max = (size_t)server->pool->limits.header;
+    responder->head_ns = server->pool->timeouts.header_ns > 0 ? server->pool->timeouts.header_ns : PATIENCE_NS;
+    responder->answer_ns = PATIENCE_NS;
+    responder->allow = server->allow;
+    responder->slot = &map->slot[0];
+    responder->asked = asked;
     server->channel = (struct loop_source){ .fd = channel, .ready = channel_ready, .data = server };
-    server->again = (struct loop_timer){ .expired = again_expired, .data = server };
-    for (size_t i = 0; i < CLIENTS_MAX; i++)
-        server->clients[i].source.fd = -1;
     drop_privileges(server->pool);
-    if (loop_add(server->loop, &server->channel, EPOLLIN) < 0)
+    if (loop_add(responder->loop, &server->channel, EPOLLIN) < 0)
         fatal("epoll");
 }
 
 static void finish(struct server *server)
 {
-    for (size_t i = 0; i < CLIENTS_MAX; i++)
-        if (server->clients[i].source.fd >= 0)
-            client_close(&server->clients[i]);
-    for (size_t i = 0; i < server->listener_count; i++)
-        free(server->listeners[i].data);
-    free(server->listeners);
-    loop_timer_clear(server->loop, &server->again);
-    loop_remove(server->loop, &server->channel);
-    loop_free(server->loop);
+    responder_close(&server->responder);
+    loop_remove(server->responder.loop, &server->channel);
+    loop_free(server->responder.loop);
     allow_list_free(server->allow);
     config_release(server->config);
 }
@@ -423,7 +210,7 @@ int fallback_command(int argc, char **argv)
         case 'c': config = descriptor(optarg); break;
         case 's': board = descriptor(optarg); break;
         case 'm': channel = descriptor(optarg); break;
-        case 'l': add_listeners(&server, optarg); break;
+        case 'l': add_listeners(&server.responder, optarg); break;
         default: return 2;
         }
     }
@@ -432,8 +219,8 @@ int fallback_command(int argc, char **argv)
     log_to_supervisor(STDERR_FILENO);
     signal(SIGPIPE, SIG_IGN);
     prepare(&server, config, board, channel);
-    listen_to_all(&server);
-    loop_run(server.loop);
+    responder_open(&server.responder);
+    loop_run(server.responder.loop);
     finish(&server);
     return 0;
 }

@@ -3,7 +3,7 @@
  * to the same steps whether the bytes come at once, one by one or in other pieces; what it keeps is read as a request
  * for the status. The same bytes as a worker's answer to a warm-up request.
  */
-#include "fallback_request.h"
+#include "responder_request.h"
 #include "require.h"
 #include "status_request.h"
 #include "warm_up_exchange.h"
@@ -19,7 +19,7 @@ struct trail {
 
 static void follow(const uint8_t *data, size_t size, size_t piece, struct trail *trail)
 {
-    struct fallback_request request = { .params = &trail->params };
+    struct responder_request request = { .params = &trail->params };
 
     for (size_t at = 0; at < size;) {
         size_t end = size - at < piece ? size : at + piece;
@@ -29,17 +29,17 @@ static void follow(const uint8_t *data, size_t size, size_t piece, struct trail 
             uint8_t *bytes = malloc(length);
             require(bytes != NULL);
             memcpy(bytes, data + at, length);
-            enum fallback_step step = fallback_request_feed(&request, bytes, length, HEAD_MAX, &used);
+            enum responder_step step = responder_request_feed(&request, bytes, length, HEAD_MAX, &used);
             free(bytes);
-            require(used <= length && (step != FALLBACK_MORE || used == length));
+            require(used <= length && (step != RESPONDER_MORE || used == length));
             require(trail->params.length <= HEAD_MAX);
             at += used;
-            if (step == FALLBACK_MORE)
+            if (step == RESPONDER_MORE)
                 continue;
-            require(step != FALLBACK_ANSWER || (request.request_id != 0 && request.answered));
+            require(step != RESPONDER_ANSWER || (request.request_id != 0 && request.answered));
             if (trail->count < STEPS_MAX)
                 trail->steps[trail->count++] = (uint8_t)step;
-            if (step == FALLBACK_MALFORMED || step == FALLBACK_OVER)
+            if (step == RESPONDER_MALFORMED || step == RESPONDER_OVER)
                 return;
         }
     }

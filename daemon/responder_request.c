@@ -1,4 +1,4 @@
-#include "fallback_request.h"
+#include "responder_request.h"
 
 #include <string.h>
 
@@ -7,15 +7,15 @@ static size_t at_most(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static enum fallback_step begin(struct fallback_request *request, uint16_t id)
+static enum responder_step begin(struct responder_request *request, uint16_t id)
 {
     /* Another one on the same connection is as if it had not come. */
     if (request->request_id == 0)
         request->request_id = id;
-    return FALLBACK_MORE;
+    return RESPONDER_MORE;
 }
 
-static enum fallback_step take_record(struct fallback_request *request, size_t head_max)
+static enum responder_step take_record(struct responder_request *request, size_t head_max)
 {
     const struct fcgi_record_header header = fcgi_record_decode(request->header);
 
@@ -24,31 +24,31 @@ static enum fallback_step take_record(struct fallback_request *request, size_t h
     request->keep = 0;
     request->type = header.type;
     if (header.version != 1)
-        return FALLBACK_MALFORMED;
+        return RESPONDER_MALFORMED;
     if (!request->answered && (request->head += sizeof request->header + request->skip) > head_max)
-        return FALLBACK_MALFORMED;
+        return RESPONDER_MALFORMED;
     if (header.request_id == 0)
-        return FALLBACK_MANAGEMENT;
+        return RESPONDER_MANAGEMENT;
     if (header.type == FCGI_RECORD_BEGIN_REQUEST)
-        return header.content_length == 8 ? begin(request, header.request_id) : FALLBACK_MALFORMED;
+        return header.content_length == 8 ? begin(request, header.request_id) : RESPONDER_MALFORMED;
     if (request->request_id == 0)
-        return FALLBACK_MALFORMED;
+        return RESPONDER_MALFORMED;
     if (header.request_id != request->request_id)
-        return FALLBACK_MORE;
+        return RESPONDER_MORE;
     if (header.type == FCGI_RECORD_PARAMS && !request->answered)
         request->keep = header.content_length;
     if (header.type == FCGI_RECORD_ABORT_REQUEST)
-        return FALLBACK_OVER;
+        return RESPONDER_OVER;
     if (header.content_length > 0)
-        return FALLBACK_MORE;
+        return RESPONDER_MORE;
     if (header.type == FCGI_RECORD_PARAMS && !request->answered) {
         request->answered = true;
-        return FALLBACK_ANSWER;
+        return RESPONDER_ANSWER;
     }
-    return header.type == FCGI_RECORD_STDIN && request->answered ? FALLBACK_OVER : FALLBACK_MORE;
+    return header.type == FCGI_RECORD_STDIN && request->answered ? RESPONDER_OVER : RESPONDER_MORE;
 }
 
-static void keep(struct fallback_request *request, const uint8_t *bytes, size_t count)
+static void keep(struct responder_request *request, const uint8_t *bytes, size_t count)
 {
     count = at_most(request->keep, count);
     request->keep -= count;
@@ -56,12 +56,12 @@ static void keep(struct fallback_request *request, const uint8_t *bytes, size_t 
         strbuf_append(request->params, bytes, count);
 }
 
-enum fallback_step fallback_request_feed(struct fallback_request *request, const uint8_t *bytes, size_t length,
-                                         size_t head_max, size_t *used)
+enum responder_step responder_request_feed(struct responder_request *request, const uint8_t *bytes, size_t length,
+                                           size_t head_max, size_t *used)
 {
-    enum fallback_step step = FALLBACK_MORE;
+    enum responder_step step = RESPONDER_MORE;
 
-    for (*used = 0; *used < length && step == FALLBACK_MORE;) {
+    for (*used = 0; *used < length && step == RESPONDER_MORE;) {
         size_t count = at_most(request->skip, length - *used);
         request->skip -= count;
         keep(request, bytes + *used, count);

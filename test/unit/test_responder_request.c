@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fallback_request.h"
+#include "responder_request.h"
 
 #define HEAD_MAX 1000
 
@@ -20,7 +20,7 @@ struct outcome {
 
 static struct outcome follow(const struct strbuf *bytes, size_t piece)
 {
-    struct fallback_request request = { 0 };
+    struct responder_request request = { 0 };
     struct outcome outcome = { .steps = "" };
     size_t count = 0;
 
@@ -29,12 +29,12 @@ static struct outcome follow(const struct strbuf *bytes, size_t piece)
         /* A copy of its own size, so that what is read behind it is found out. */
         uint8_t copy[2048];
         memcpy(copy, bytes->data + at, length);
-        enum fallback_step step = fallback_request_feed(&request, copy, length, HEAD_MAX, &used);
+        enum responder_step step = responder_request_feed(&request, copy, length, HEAD_MAX, &used);
         assert_in_range(used, 1, length);
         at += used;
-        if (step != FALLBACK_MORE)
+        if (step != RESPONDER_MORE)
             outcome.steps[count++] = " AMOX"[step];
-        if (step == FALLBACK_OVER || step == FALLBACK_MALFORMED)
+        if (step == RESPONDER_OVER || step == RESPONDER_MALFORMED)
             break;
     }
     outcome.request_id = request.request_id;
@@ -137,10 +137,10 @@ static void test_keeps_the_parameters_when_asked_to(void **state)
     fcgi_record_append(&bytes, FCGI_RECORD_PARAMS, 3, "more", 4);
     for (size_t piece = 1; piece < 60; piece++) {
         struct strbuf params = { 0 };
-        struct fallback_request request = { .params = &params };
+        struct responder_request request = { .params = &params };
         for (size_t at = 0, used; at < bytes.length; at += used) {
             size_t length = bytes.length - at < piece ? bytes.length - at : piece;
-            fallback_request_feed(&request, (const uint8_t *)bytes.data + at, length, HEAD_MAX, &used);
+            responder_request_feed(&request, (const uint8_t *)bytes.data + at, length, HEAD_MAX, &used);
         }
         assert_string_equal(params.data, "abcdefghijklmnopqrstuvwxyz");
         strbuf_free(&params);

@@ -2,8 +2,8 @@
  * Follows the records of one connection as far as it takes to answer a request that nobody serves: where its head is
  * whole, and where its body ends. Keeps of what they carry its parameters only, and those when asked to. Pure.
  */
-#ifndef COWHERD_FALLBACK_REQUEST_H
-#define COWHERD_FALLBACK_REQUEST_H
+#ifndef COWHERD_RESPONDER_REQUEST_H
+#define COWHERD_RESPONDER_REQUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,15 +12,15 @@
 #include "fcgi_record.h"
 #include "strbuf.h"
 
-enum fallback_step {
-    FALLBACK_MORE,       /* all bytes are used up */
-    FALLBACK_ANSWER,     /* the head is whole: answer `request_id`, and go on */
-    FALLBACK_MANAGEMENT, /* a management record of `type` began: answer that, and go on */
-    FALLBACK_OVER,       /* the answered request's body has ended, or the request was aborted: close */
-    FALLBACK_MALFORMED,  /* no FastCGI, or a head of more than `head_max` bytes: close */
+enum responder_step {
+    RESPONDER_MORE,       /* all bytes are used up */
+    RESPONDER_ANSWER,     /* the head is whole: answer `request_id`, and go on */
+    RESPONDER_MANAGEMENT, /* a management record of `type` began: answer that, and go on */
+    RESPONDER_OVER,       /* the answered request's body has ended, or the request was aborted: close */
+    RESPONDER_MALFORMED,  /* no FastCGI, or a head of more than `head_max` bytes: close */
 };
 
-struct fallback_request {
+struct responder_request {
     uint16_t request_id; /* 0: none has begun */
     bool answered;
     uint8_t type;          /* of the record in hand */
@@ -34,7 +34,7 @@ struct fallback_request {
 };
 
 /* Looks at `length` bytes, up to the next thing to do; *used says how many are done with. */
-enum fallback_step fallback_request_feed(struct fallback_request *request, const uint8_t *bytes, size_t length,
-                                         size_t head_max, size_t *used);
+enum responder_step responder_request_feed(struct responder_request *request, const uint8_t *bytes, size_t length,
+                                           size_t head_max, size_t *used);
 
 #endif
