@@ -286,6 +286,17 @@ class Herd:
     def ledger(self, name="web"):
         return self.pool(name)["ledger"]
 
+    @contextlib.contextmanager
+    def unharmed(self):
+        """Around what may harm workers: the same ones are there afterwards, all idle, they answer, and none was lost."""
+        pids = self.worker_pids()
+        yield
+        for _ in range(4):
+            assert self.request().body == b"fine"
+        assert self.worker_pids() == pids
+        self.wait_until(lambda: all(worker["state"] == "idle" for worker in self.workers()))
+        assert self.ledger()["lost"] == 0
+
     def wait_until(self, condition, timeout=PATIENCE, what=None):
         def check():
             if self.process and self.process.poll() is not None:

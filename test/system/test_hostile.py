@@ -58,17 +58,6 @@ def strict(request):
     herd.finish()
 
 
-@contextlib.contextmanager
-def unharmed(herd):
-    """The same workers are there afterwards, both idle, and they answer."""
-    pids = herd.worker_pids()
-    yield
-    for _ in range(4):
-        assert herd.request().body == b"fine"
-    assert herd.worker_pids() == pids
-    herd.wait_until(lambda: all(worker["state"] == "idle" for worker in herd.workers()))
-
-
 def assert_others_are_served(herd, count=40):
     slowest = 0
     for _ in range(count):
@@ -100,7 +89,7 @@ def assert_others_are_served(herd, count=40):
     ],
 )
 def test_a_crowd_of_half_requests_delays_nobody(herd, sent):
-    with unharmed(herd), contextlib.ExitStack() as stack:
+    with herd.unharmed(), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(herd.connect()) for _ in range(CROWD)]
         for connection in crowd:
             connection.send(sent)
@@ -109,7 +98,7 @@ def test_a_crowd_of_half_requests_delays_nobody(herd, sent):
 
 
 def test_a_crowd_of_idle_kept_connections_delays_nobody(herd):
-    with unharmed(herd), contextlib.ExitStack() as stack:
+    with herd.unharmed(), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(herd.connect()) for _ in range(CROWD)]
         for connection in crowd:
             assert connection.request(keep=True).body == b"fine"
@@ -119,7 +108,7 @@ def test_a_crowd_of_idle_kept_connections_delays_nobody(herd):
 
 
 def test_half_requests_are_answered_once_they_are_whole(herd):
-    with unharmed(herd), contextlib.ExitStack() as stack:
+    with herd.unharmed(), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(herd.connect()) for _ in range(50)]
         request = HEAD + fastcgi.stream(fastcgi.STDIN, b"x" * 1000)
         for start in range(0, len(request), 97):
@@ -131,7 +120,7 @@ def test_half_requests_are_answered_once_they_are_whole(herd):
 
 def test_a_request_byte_by_byte_is_answered(herd):
     request = fastcgi.head(uri="/read", method="POST", body_length=3) + fastcgi.stream(fastcgi.STDIN, b"abc")
-    with unharmed(herd), herd.connect() as connection:
+    with herd.unharmed(), herd.connect() as connection:
         for at in range(len(request)):
             connection.send(request[at : at + 1])
         assert connection.read_response(fastcgi.Response()).body == b"3"
@@ -139,7 +128,7 @@ def test_a_request_byte_by_byte_is_answered(herd):
 
 def test_clients_that_leave_at_every_point_harm_nobody(herd):
     request = HEAD + fastcgi.stream(fastcgi.STDIN, b"x" * 1000)
-    with unharmed(herd):
+    with herd.unharmed():
         for at in range(0, len(request), 13):
             with herd.connect() as connection:
                 connection.send(request[:at])
@@ -158,7 +147,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_long_answer_is_counted_as_gone(
         run ->(env) { env["PATH_INFO"] == "/long" ? [200, {}, Long.new] : [200, {}, ["fine"]] }
     """)
     cowherd.start()
-    with unharmed(cowherd):
+    with cowherd.unharmed():
         with cowherd.connect() as connection:
             response = connection.start(uri="/long")
             connection.read_until(response, lambda r: r.size > 100000)
@@ -170,7 +159,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_long_answer_is_counted_as_gone(
 
 @pytest.mark.parametrize("sent", [b"", HEAD[:8], HEAD[:20], HEAD[:-1]], ids=["silent", "begin", "params", "almost"])
 def test_a_head_that_is_late_is_given_up(strict, sent):
-    with unharmed(strict), strict.connect(timeout=10) as connection:
+    with strict.unharmed(), strict.connect(timeout=10) as connection:
         connection.send(sent)
         started = time.monotonic()
         connection.wait_closed()
@@ -178,7 +167,7 @@ def test_a_head_that_is_late_is_given_up(strict, sent):
 
 
 def test_a_trickle_does_not_stretch_the_deadline_of_a_head(strict):
-    with unharmed(strict), strict.connect(timeout=10) as connection:
+    with strict.unharmed(), strict.connect(timeout=10) as connection:
         started = time.monotonic()
         connection.send(HEAD[:16])
         for byte in HEAD[16:]:
@@ -194,14 +183,14 @@ def test_a_trickle_does_not_stretch_the_deadline_of_a_head(strict):
 
 
 def test_an_idle_kept_connection_is_closed_after_its_time(strict):
-    with unharmed(strict), strict.connect(timeout=10) as connection:
+    with strict.unharmed(), strict.connect(timeout=10) as connection:
         connection.request(keep=True)
         assert connection.wait_closed() == []
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 100, b"x" * 30000], ids=["none", "small", "large"])
 def test_a_body_that_is_late_is_given_up(strict, body):
-    with unharmed(strict), strict.connect(timeout=10) as connection:
+    with strict.unharmed(), strict.connect(timeout=10) as connection:
         connection.send(fastcgi.head(uri="/read", method="POST", body_length=60000))
         connection.send(fastcgi.stream(fastcgi.STDIN, body, close=False))
         started = time.monotonic()
@@ -301,7 +290,7 @@ NEVER_SUCCEEDS = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_records_are_refused_and_harm_nobody(strict, name):
-    with unharmed(strict), strict.connect(timeout=10) as connection:
+    with strict.unharmed(), strict.connect(timeout=10) as connection:
         connection.try_send(MALFORMED[name])
         records = connection.wait_closed()
     if name in NEVER_SUCCEEDS:
@@ -310,7 +299,7 @@ def test_malformed_records_are_refused_and_harm_nobody(strict, name):
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_records_behind_a_good_request_harm_nobody(strict, name):
-    with unharmed(strict), strict.connect(timeout=10) as connection:
+    with strict.unharmed(), strict.connect(timeout=10) as connection:
         assert connection.request(keep=True, request_id=1).body == b"fine"
         connection.try_send(MALFORMED[name])
         connection.wait_closed()
@@ -328,7 +317,7 @@ def test_an_unknown_role_is_answered_as_such(strict, role):
 def test_a_second_request_inside_a_first_is_answered_with_cant_mpx_conn(strict, sent):
     """Before the body, inside a small one (which waits in the gate), inside a large one (which is being read)."""
     first = fastcgi.head(1, keep=True, uri="/read", method="POST", body_length=sent + 3)
-    with unharmed(strict), strict.connect() as connection:
+    with strict.unharmed(), strict.connect() as connection:
         connection.send(first + fastcgi.stream(fastcgi.STDIN, b"x" * sent, 1, close=False))
         connection.send(fastcgi.begin(2, keep=True))
         refusal = connection.receive_record()
@@ -342,7 +331,7 @@ def test_a_second_request_inside_a_first_is_answered_with_cant_mpx_conn(strict, 
 
 def test_get_values_is_answered(strict):
     names = ["FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS", "UNKNOWN"]
-    with unharmed(strict), strict.connect() as connection:
+    with strict.unharmed(), strict.connect() as connection:
         connection.send(record(fastcgi.GET_VALUES, 0, fastcgi.pairs((name, "") for name in names)))
         answer = connection.receive_record()
         assert (answer.type, answer.request_id) == (fastcgi.GET_VALUES_RESULT, 0)
@@ -353,7 +342,7 @@ def test_get_values_is_answered(strict):
 
 
 def test_an_unknown_management_record_is_answered_with_unknown_type(strict):
-    with unharmed(strict), strict.connect() as connection:
+    with strict.unharmed(), strict.connect() as connection:
         connection.send(record(77, 0, b"abc"))
         answer = connection.receive_record()
         assert (answer.type, answer.request_id, answer.content[0]) == (fastcgi.UNKNOWN_TYPE, 0, 77)
@@ -368,7 +357,7 @@ def test_a_flood_of_small_records_harms_nobody(strict):
         record(77, 0) * 5000,
         (fastcgi.head(role=99, keep=True) + record(fastcgi.STDIN)) * 500,
     ]
-    with unharmed(strict):
+    with strict.unharmed():
         for flood in floods:
             with strict.connect() as connection:
                 connection.try_send(flood)
@@ -384,7 +373,7 @@ def test_mutated_requests_harm_nobody(strict, seed):
         fastcgi.head(uri="/env", headers={"X": "y" * 200}) + record(fastcgi.STDIN),
         record(fastcgi.GET_VALUES, 0, fastcgi.pair("FCGI_MAX_CONNS", "")) + fastcgi.head() + record(fastcgi.STDIN),
     ]
-    with unharmed(strict):
+    with strict.unharmed():
         for _ in range(250):
             message = bytearray(source.choice(good))
             for _ in range(source.randint(1, 4)):
@@ -413,7 +402,7 @@ def test_mutated_requests_harm_nobody(strict, seed):
 
 def test_a_head_over_the_limit_is_refused(strict):
     for size in (HEADER_LIMIT + 1, 4 * HEADER_LIMIT, 1 << 20):
-        with unharmed(strict), strict.connect() as connection:
+        with strict.unharmed(), strict.connect() as connection:
             try:
                 response = connection.request(headers={"X-Big": "x" * size})
                 assert response.status in (400, 413, 431), response
@@ -426,7 +415,7 @@ def test_a_head_below_the_limit_is_served(strict):
 
 
 def test_params_without_end_are_cut_off(strict):
-    with unharmed(strict), strict.connect() as connection:
+    with strict.unharmed(), strict.connect() as connection:
         piece = record(fastcgi.PARAMS, 1, fastcgi.pair("N", "x" * 5000))
         assert connection.try_send(fastcgi.begin())
         for _ in range(1000):
@@ -441,13 +430,13 @@ def test_params_without_end_are_cut_off(strict):
 def test_a_body_over_the_limit_is_413(strict, uri, announced):
     size = BODY_LIMIT + 1
     length = {"honestly": size, "as less": 10, "as nothing": "", "as nonsense": "-1"}[announced]
-    with unharmed(strict):
+    with strict.unharmed():
         response = strict.request(uri, method="POST", body=b"x" * size, body_length=length)
         assert (response.status, response.complete) == (413, True)
 
 
 def test_a_body_far_over_the_limit_is_413_or_cut_off(strict):
-    with unharmed(strict), strict.connect() as connection:
+    with strict.unharmed(), strict.connect() as connection:
         try:
             assert connection.request(uri="/read", method="POST", body=b"x" * (20 << 20)).status == 413
         except fastcgi.ConnectionClosed as error:
@@ -461,7 +450,7 @@ def test_a_body_of_exactly_the_limit_is_served(strict):
 
 @pytest.mark.parametrize("length", ["", "0", "3", "5", "1000", "-1", "99999999999999999999", "abc", " 5", "5, 5"])
 def test_the_end_of_stdin_is_the_end_of_the_body_whatever_content_length_says(strict, length):
-    with unharmed(strict):
+    with strict.unharmed():
         response = strict.request("/read", method="POST", body=b"12345", body_length=length)
         assert response.status in (200, 400)
         assert response.status == 400 or response.text == "5"
@@ -476,14 +465,14 @@ def test_the_end_of_stdin_is_the_end_of_the_body_whatever_content_length_says(st
 def test_a_body_that_the_app_leaves_unread_does_not_poison_the_next_request(strict, size):
     body = fastcgi.head(2, keep=True, uri="/evil") + fastcgi.stream(fastcgi.STDIN, b"", 2)
     body = (body * (size // len(body) + 1))[:size]
-    with unharmed(strict), strict.client() as client:
+    with strict.unharmed(), strict.client() as client:
         for _ in range(5):
             assert client.request(uri="/unread", method="POST", body=body).body == b"unread"
             assert client.request(uri="/read", method="POST", body=b"123").body == b"3"
 
 
 def test_a_large_unread_body_is_drained_or_the_connection_closed(herd):
-    with unharmed(herd), herd.client() as client:
+    with herd.unharmed(), herd.client() as client:
         for _ in range(3):
             assert client.request(uri="/unread", method="POST", body=b"x" * (4 << 20)).body == b"unread"
             assert client.request(uri="/read", method="POST", body=b"123").body == b"3"
@@ -491,7 +480,7 @@ def test_a_large_unread_body_is_drained_or_the_connection_closed(herd):
 
 @pytest.mark.parametrize("same_id", [True, False])
 def test_a_late_abort_does_not_touch_the_next_request(strict, same_id):
-    with unharmed(strict), strict.connect() as connection:
+    with strict.unharmed(), strict.connect() as connection:
         for number in range(1, 20):
             request_id = 1 if same_id else number
             assert connection.request(keep=True, request_id=request_id).body == b"fine"
@@ -499,7 +488,7 @@ def test_a_late_abort_does_not_touch_the_next_request(strict, same_id):
 
 
 def test_an_abort_ends_the_request_it_belongs_to(strict):
-    with unharmed(strict), strict.connect() as connection:
+    with strict.unharmed(), strict.connect() as connection:
         connection.send(fastcgi.head(uri="/chunks", method="POST", keep=True, body_length=50000))
         connection.send(record(fastcgi.STDIN, 1, b"x" * 40000), record(fastcgi.ABORT_REQUEST, 1))
         response = fastcgi.Response()

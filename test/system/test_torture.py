@@ -73,18 +73,6 @@ def herd():
     herd.finish()
 
 
-@contextlib.contextmanager
-def unharmed(herd):
-    """The same workers are there afterwards, all idle, and they answer."""
-    pids = herd.worker_pids()
-    yield
-    for _ in range(4):
-        assert herd.request().body == b"fine"
-    assert herd.worker_pids() == pids
-    herd.wait_until(lambda: all(worker["state"] == "idle" for worker in herd.workers()))
-    assert herd.ledger()["lost"] == 0
-
-
 def latencies(herd, count):
     times = []
     for _ in range(count):
@@ -112,7 +100,7 @@ def test_records_split_at_every_byte(herd, name):
     """The first part of each, then others, so that it has been looked at, then the rest."""
     message, answer = MESSAGES[name]
     step = 1 if LONG else 3
-    with unharmed(herd), contextlib.ExitStack() as stack:
+    with herd.unharmed(), contextlib.ExitStack() as stack:
         crowd = [(at, stack.enter_context(herd.connect())) for at in range(1, len(message), step)]
         for at, connection in crowd:
             connection.send(message[:at])
@@ -153,7 +141,7 @@ def test_an_abort_at_every_moment(herd, request_id):
         + fastcgi.stream(fastcgi.PARAMS, params, piece=100)
         + fastcgi.stream(fastcgi.STDIN, b"x" * 300, piece=100)
     )
-    with unharmed(herd):
+    with herd.unharmed():
         for at in boundaries(whole):
             for rest in (whole[at:], b"") if at < len(whole) else (b"",):
                 with herd.connect() as connection:
@@ -176,7 +164,7 @@ def test_get_values_of_every_kind(herd):
         [(b"x" * 1000, b"y" * 1000), (known[0], b"")],
         [(b"a\0b=c", b"\0"), (known[2], b"")],
     ]
-    with unharmed(herd), herd.connect() as connection:
+    with herd.unharmed(), herd.connect() as connection:
         for names in asked:
             for padding in (0, 1, 8, 255):
                 connection.send(record(fastcgi.GET_VALUES, 0, fastcgi.pairs(names), padding=padding))
@@ -210,7 +198,7 @@ def shapes(source):
 
 def test_every_malformed_shape_in_every_place(herd):
     count = 0
-    with unharmed(herd):
+    with herd.unharmed():
         for place, message in shapes(random.Random(SEED)):
             with herd.connect() as connection:
                 connection.try_send(message)
@@ -243,7 +231,7 @@ def test_slow_senders_in_head_params_and_body(herd):
     message = fastcgi.head(uri="/read", method="POST", body_length=1000) + fastcgi.stream(fastcgi.STDIN, b"x" * 1000)
     starts = [0, 8, 20, 120, len(message) - 1008 - 4, len(message) - 900]
     before = latencies(herd, 100)
-    with unharmed(herd), contextlib.ExitStack() as stack:
+    with herd.unharmed(), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(herd.connect()) for _ in range(crowd_size)]
         rests = [message[starts[i % len(starts)] :] for i in range(crowd_size)]
         for i, connection in enumerate(crowd):
@@ -280,7 +268,7 @@ def test_ten_thousand_idle_connections(cowherd):
         cowherd.start()
         before = latencies(cowherd, 100)
         private = max(worker["memory"]["private"] for worker in cowherd.workers())
-        with unharmed(cowherd), contextlib.ExitStack() as stack:
+        with cowherd.unharmed(), contextlib.ExitStack() as stack:
             crowd = []
             for i in range(IDLE):
                 crowd.append(stack.enter_context(cowherd.connect()))
@@ -318,7 +306,7 @@ def test_a_flood_of_connects(herd):
     counts = {"connected": 0, "refused": 0}
     stop = threading.Event()
     threads = [threading.Thread(target=flood, args=(str(herd.address()), stop, counts)) for _ in range(2)]
-    with unharmed(herd):
+    with herd.unharmed():
         for thread in threads:
             thread.start()
         try:
@@ -335,7 +323,7 @@ def test_descriptors_run_out_in_the_workers(cowherd):
     cowherd.app(APP)
     cowherd.configure(rlimits={"nofile": 64}, timeouts={"header": "500ms", "idle": "500ms"})
     cowherd.start()
-    with unharmed(cowherd), contextlib.ExitStack() as stack:
+    with cowherd.unharmed(), contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(cowherd.connect()) for _ in range(500 if LONG else 200)]
         for connection in crowd[::2]:
             connection.send(GET[:20])
@@ -351,7 +339,7 @@ def test_slow_readers(cowherd):
     cowherd.app(APP)
     cowherd.configure(timeouts={"body": "1s", "header": "60s"})
     cowherd.start()
-    with unharmed(cowherd), contextlib.ExitStack() as stack:
+    with cowherd.unharmed(), contextlib.ExitStack() as stack:
         short = [stack.enter_context(cowherd.connect()) for _ in range(100)]
         for connection in short:
             connection.send(fastcgi.head(uri="/some") + record(fastcgi.STDIN))
@@ -374,7 +362,7 @@ def test_a_trickle_does_not_stretch_the_deadline_of_a_large_body(cowherd):
     cowherd.app(APP)
     cowherd.configure(timeouts={"body": "1s"})
     cowherd.start()
-    with unharmed(cowherd), cowherd.connect() as connection:
+    with cowherd.unharmed(), cowherd.connect() as connection:
         connection.send(fastcgi.head(uri="/stream", method="POST", body_length=1 << 20))
         response, rounds = fastcgi.Response(), 0
         while response.status is None and rounds < 1200:
