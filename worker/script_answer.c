@@ -19,16 +19,7 @@ bool script_answer(mrb_state *mrb, struct rack_exchange *exchange, mrb_value *re
     return true;
 }
 
-static mrb_value clear(mrb_state *mrb, void *data)
-{
-    (void)data;
-    mrb_server_clear(mrb);
-    return mrb_nil_value();
-}
-
 void script_answer_end(struct vm *vm)
 {
-    mrb_value result;
-
-    vm_call(vm, clear, NULL, &result);
+    mrb_server_clear(vm->mrb);
 }

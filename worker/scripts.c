@@ -220,7 +220,7 @@ static int find_compiled(const struct scripts *scripts, const struct script_path
 /* No server hands these to what it serves (RFC 9110, 9.3.6 and 9.3.8). */
 static bool is_refused_method(const char *method)
 {
-    return strcmp(method, "TRACE") == 0 || strcmp(method, "CONNECT") == 0;
+    return (method[0] == 'T' || method[0] == 'C') && (strcmp(method, "TRACE") == 0 || strcmp(method, "CONNECT") == 0);
 }
 
 void scripts_find(struct scripts *scripts, struct request *request, const char *method, struct script_choice *choice)

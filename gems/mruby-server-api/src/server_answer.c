@@ -17,23 +17,23 @@ enum code { CODE_OK = 0, CODE_ABORT = -6, CODE_DECLINED = -5, CODE_DONE = -4 };
 #define STATUS_DECLINED 404 /* of a script that says DECLINED: nobody else is there to answer */
 #define STATUS_FAILED 500   /* for ERROR, AGAIN, BUSY and ABORT */
 
-static void empty(mrb_state *mrb, mrb_value state, enum server_slot slot)
+static void empty(mrb_value state, enum server_slot slot)
 {
     if (!mrb_nil_p(server_get(state, slot)))
-        server_set(mrb, state, slot, mrb_nil_value());
+        server_set_immediate(state, slot, mrb_nil_value());
 }
 
-static void empty_request(mrb_state *mrb, mrb_value state)
+static void empty_request(mrb_value state)
 {
     for (int slot = SLOT_STATUS; slot <= SLOT_INPUT; slot++)
-        empty(mrb, state, (enum server_slot)slot);
+        empty(state, (enum server_slot)slot);
 }
 
-static void next_serial(mrb_state *mrb, mrb_value state)
+static void next_serial(mrb_value state)
 {
     mrb_int serial = mrb_integer(server_get(state, SLOT_SERIAL));
 
-    server_set(mrb, state, SLOT_SERIAL, mrb_fixnum_value((serial + 1) & 0x3fffffff));
+    server_set_immediate(state, SLOT_SERIAL, mrb_fixnum_value((serial + 1) & 0x3fffffff));
 }
 
 /* --- Around a script or hook --- */
@@ -46,11 +46,11 @@ static void enter(mrb_state *mrb, mrb_value state, mrb_value env)
         mrb_raisef(mrb, E_TYPE_ERROR, "the env must be a Hash, not %Y", env);
     if (mrb_nil_p(current) || mrb_ptr(current) != mrb_ptr(env)) {
         server_set(mrb, state, SLOT_ENV, env);
-        next_serial(mrb, state);
-        empty_request(mrb, state);
-        server_set_flags(mrb, state, FLAG_RUNNING);
+        next_serial(state);
+        empty_request(state);
+        server_set_flags(state, FLAG_RUNNING);
     } else {
-        server_set_flags(mrb, state, (server_flags(state) & FLAG_ANSWERED) | FLAG_RUNNING);
+        server_set_flags(state, (server_flags(state) & FLAG_ANSWERED) | FLAG_RUNNING);
     }
 }
 
@@ -60,18 +60,18 @@ static mrb_value server_enter(mrb_state *mrb, mrb_value self)
     return self;
 }
 
-static void clear(mrb_state *mrb, mrb_value state)
+static void clear(mrb_value state)
 {
     if (!mrb_nil_p(server_get(state, SLOT_ENV)))
-        next_serial(mrb, state);
-    empty(mrb, state, SLOT_ENV);
-    empty_request(mrb, state);
-    server_set_flags(mrb, state, 0);
+        next_serial(state);
+    empty(state, SLOT_ENV);
+    empty_request(state);
+    server_set_flags(state, 0);
 }
 
 static mrb_value server_clear(mrb_state *mrb, mrb_value self)
 {
-    clear(mrb, server_state(mrb));
+    clear(server_state(mrb));
     return self;
 }
 
@@ -115,9 +115,9 @@ static mrb_value server_env(mrb_state *mrb, mrb_value self)
 
 /* --- What a script tells --- */
 
-static void tell(mrb_state *mrb, mrb_value state, mrb_int flags)
+static void tell(mrb_value state, mrb_int flags)
 {
-    server_set_flags(mrb, state, server_flags(state) | FLAG_TOLD | flags);
+    server_set_flags(state, server_flags(state) | FLAG_TOLD | flags);
 }
 
 static void append(mrb_state *mrb, mrb_value state, bool line_break)
@@ -137,7 +137,7 @@ static void append(mrb_state *mrb, mrb_value state, bool line_break)
         if (line_break)
             mrb_str_cat_lit(mrb, body, "\n");
     }
-    tell(mrb, state, FLAG_ANSWER);
+    tell(state, FLAG_ANSWER);
 }
 
 static mrb_value server_echo(mrb_state *mrb, mrb_value self)
@@ -156,16 +156,16 @@ static void set_status(mrb_state *mrb, mrb_value state, mrb_int status)
 {
     if (status < 200 || status > 999)
         mrb_raisef(mrb, E_ARGUMENT_ERROR, "%i can't be the status of an answer", status);
-    server_set(mrb, state, SLOT_STATUS, mrb_fixnum_value(status));
-    tell(mrb, state, FLAG_ANSWER);
+    server_set_immediate(state, SLOT_STATUS, mrb_fixnum_value(status));
+    tell(state, FLAG_ANSWER);
 }
 
 static void set_code(mrb_state *mrb, mrb_value state, mrb_int code)
 {
     switch (code) {
-    case CODE_OK: tell(mrb, state, FLAG_PASS); break;
-    case CODE_DECLINED: tell(mrb, state, FLAG_PASS | FLAG_DECLINED); break;
-    case CODE_DONE: tell(mrb, state, FLAG_ANSWER); break;
+    case CODE_OK: tell(state, FLAG_PASS); break;
+    case CODE_DECLINED: tell(state, FLAG_PASS | FLAG_DECLINED); break;
+    case CODE_DONE: tell(state, FLAG_ANSWER); break;
     default: set_status(mrb, state, code < 0 && code >= CODE_ABORT ? STATUS_FAILED : code);
     }
 }
@@ -240,7 +240,7 @@ static mrb_value response(mrb_state *mrb, mrb_value state, mrb_int status, mrb_v
     mrb_value parts[] = { mrb_fixnum_value(status), headers, mrb_nil_value() };
 
     parts[2] = mrb_nil_p(body) ? mrb_ary_new_capa(mrb, 0) : mrb_ary_new_from_values(mrb, 1, &body);
-    server_set_flags(mrb, state, (server_flags(state) & ~FLAG_RUNNING) | FLAG_ANSWERED);
+    server_set_flags(state, (server_flags(state) & ~FLAG_RUNNING) | FLAG_ANSWERED);
     return mrb_ary_new_from_values(mrb, 3, parts);
 }
 
@@ -305,8 +305,8 @@ static mrb_value leave_content(mrb_state *mrb, mrb_value state, mrb_value value)
 /* Passing forgets what was said, but for the headers. */
 static mrb_value pass(mrb_state *mrb, mrb_value state)
 {
-    empty(mrb, state, SLOT_STATUS);
-    empty(mrb, state, SLOT_BODY);
+    empty(state, SLOT_STATUS);
+    empty(state, SLOT_BODY);
     return mrb_nil_value();
 }
 
@@ -326,7 +326,7 @@ static mrb_value leave_access(mrb_state *mrb, mrb_value state, mrb_value value)
 static mrb_value leave(mrb_state *mrb, mrb_value state, mrb_value value, enum mrb_server_phase phase)
 {
     server_current_serial(mrb, state);
-    server_set_flags(mrb, state, server_flags(state) & ~FLAG_RUNNING);
+    server_set_flags(state, server_flags(state) & ~FLAG_RUNNING);
     switch (phase) {
     case MRB_SERVER_CONTENT: return leave_content(mrb, state, value);
     case MRB_SERVER_ACCESS: return leave_access(mrb, state, value);
@@ -370,7 +370,7 @@ mrb_value mrb_server_run(mrb_state *mrb, mrb_value env, enum mrb_server_phase ph
 
 void mrb_server_clear(mrb_state *mrb)
 {
-    clear(mrb, server_state_of(mrb));
+    clear(server_state_of(mrb));
 }
 
 mrb_value mrb_server_headers_for(mrb_state *mrb, mrb_value env)

@@ -98,7 +98,7 @@ static mrb_value new_state(mrb_state *mrb, struct RClass *server)
     mrb_value state = mrb_ary_new_capa(mrb, SLOT_COUNT);
     mrb_value type = mrb_hash_new(mrb);
 
-    mrb_iv_set(mrb, mrb_obj_value(mrb->kernel_module), mrb_intern_lit(mrb, SERVER_STATE), state);
+    server_keep_state(mrb, state);
     for (int slot = 0; slot < SLOT_COUNT; slot++)
         mrb_ary_push(mrb, state, mrb_nil_value());
     server_set(mrb, state, SLOT_SERIAL, mrb_fixnum_value(0));

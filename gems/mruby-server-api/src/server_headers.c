@@ -74,7 +74,7 @@ void server_put_header(mrb_state *mrb, mrb_value state, mrb_value name, mrb_valu
         value = checked_value(mrb, name, value);
     }
     mrb_hash_set(mrb, server_headers(mrb, state), name, value);
-    server_set_flags(mrb, state, server_flags(state) | FLAG_TOLD);
+    server_set_flags(state, server_flags(state) | FLAG_TOLD);
 }
 
 static mrb_value headers_initialize(mrb_state *mrb, mrb_value self)

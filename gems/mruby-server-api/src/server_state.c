@@ -3,6 +3,7 @@
 #include <mruby.h>
 #include <mruby/class.h>
 #include <mruby/error.h>
+#include <mruby/presym.h>
 #include <mruby/proc.h>
 #include <mruby/variable.h>
 
@@ -22,7 +23,12 @@ mrb_value server_running(mrb_state *mrb)
 
 mrb_value server_state_of(mrb_state *mrb)
 {
-    return mrb_iv_get(mrb, mrb_obj_value(mrb->kernel_module), mrb_intern_lit(mrb, SERVER_STATE));
+    return mrb_iv_get(mrb, mrb_obj_value(mrb->kernel_module), MRB_SYM(server_state));
+}
+
+void server_keep_state(mrb_state *mrb, mrb_value state)
+{
+    mrb_iv_set(mrb, mrb_obj_value(mrb->kernel_module), MRB_SYM(server_state), state);
 }
 
 mrb_value server_current_serial(mrb_state *mrb, mrb_value state)

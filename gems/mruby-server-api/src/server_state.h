@@ -9,9 +9,6 @@
 #include <mruby.h>
 #include <mruby/array.h>
 
-/* Kernel keeps it under a name that Ruby can't say. */
-#define SERVER_STATE "server_state"
-
 enum server_slot {
     SLOT_ENV,       /* Hash; nil: no request is being served */
     SLOT_SERIAL,    /* Integer: another one for each request */
@@ -52,21 +49,28 @@ static inline void server_set(mrb_state *mrb, mrb_value state, enum server_slot 
     mrb_ary_set(mrb, state, slot, value);
 }
 
+/* For what is no object: nothing to tell the collector. */
+static inline void server_set_immediate(mrb_value state, enum server_slot slot, mrb_value value)
+{
+    RARRAY_PTR(state)[slot] = value;
+}
+
 static inline mrb_int server_flags(mrb_value state)
 {
     return mrb_integer(server_get(state, SLOT_FLAGS));
 }
 
-static inline void server_set_flags(mrb_state *mrb, mrb_value state, mrb_int flags)
+static inline void server_set_flags(mrb_value state, mrb_int flags)
 {
-    server_set(mrb, state, SLOT_FLAGS, mrb_fixnum_value(flags));
+    server_set_immediate(state, SLOT_FLAGS, mrb_fixnum_value(flags));
 }
 
 /* The state, in a method that was defined with server_define. */
 mrb_value server_state(mrb_state *mrb);
 
-/* The same anywhere else. */
+/* The same anywhere else: Kernel keeps it under a name that Ruby can't say. */
 mrb_value server_state_of(mrb_state *mrb);
+void server_keep_state(mrb_state *mrb, mrb_value state);
 
 /* The request that is being served (RuntimeError: none is), as a number, for objects that must not outlive it. */
 mrb_value server_current_serial(mrb_state *mrb, mrb_value state);
