@@ -38,7 +38,8 @@ MRB_API mrb_value mrb_server_run(mrb_state *mrb, mrb_value env, enum mrb_server_
 /* The headers that runs with this env have set and that no answer of theirs has taken along: a Hash, or nil. */
 MRB_API mrb_value mrb_server_headers_for(mrb_state *mrb, mrb_value env);
 
-/* The request is over, however it ended: the env is let go, objects that belong to it raise from now on. Never raises. */
+/* The request is over, however it ended: the env is let go, objects that belong to it raise from now on. Never raises.
+ */
 MRB_API void mrb_server_clear(mrb_state *mrb);
 
 /*
