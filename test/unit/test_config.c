@@ -11,29 +11,11 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "config_fixture.h"
 #include "settings.h"
 #include "xalloc.h"
 
 #define S INT64_C(1000000000)
-#define APP "apps: [{root: /srv/www, rack: config.ru}]"
-#define LISTEN_AND_APP "listen: /run/web.sock, " APP
-
-static struct config *parse(const char *text, struct config_report *report)
-{
-    return config_parse(text, strlen(text), "test.yml", "/etc/cowherd", report);
-}
-
-static struct config *parse_good(const char *text)
-{
-    struct config_report report;
-    struct config *config = parse(text, &report);
-    if (!config)
-        fail_msg("%s\n%s", text, report.errors.items[0]);
-    assert_int_equal(report.errors.count, 0);
-    config_report_free(&report);
-    return config;
-}
-
 static char *print(const struct config *config)
 {
     struct strbuf out = { 0 };

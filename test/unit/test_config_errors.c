@@ -9,26 +9,8 @@
 #include <time.h>
 
 #include "config.h"
+#include "config_fixture.h"
 #include "xalloc.h"
-
-#define APP "apps: [{root: /srv/www, rack: config.ru}]"
-#define LISTEN_AND_APP "listen: /run/web.sock, " APP
-
-static struct config *parse(const char *text, struct config_report *report)
-{
-    return config_parse(text, strlen(text), "test.yml", "/etc/cowherd", report);
-}
-
-static struct config *parse_good(const char *text)
-{
-    struct config_report report;
-    struct config *config = parse(text, &report);
-    if (!config)
-        fail_msg("%s\n%s", text, report.errors.items[0]);
-    assert_int_equal(report.errors.count, 0);
-    config_report_free(&report);
-    return config;
-}
 
 /* The lines that a text is refused with, exactly. */
 static void expect_errors(const char *text, size_t length, const char *const *lines)

@@ -216,13 +216,21 @@ static int first_of(const struct write *write, unsigned char kind, int64_t *expi
     return error;
 }
 
+static int remove_found(struct write *write, const struct record_key *found)
+{
+    struct store_bytes key = { .data = found->bytes, .size = found->size };
+    struct entry entry;
+    int error = entry_look_up(write, key, &entry, NULL);
+
+    return error != 0 ? error : entry_remove(write, key, &entry);
+}
+
 int entries_evict(struct write *write, uint64_t most)
 {
     bool expired_left = true;
 
     while (write->books.bytes > most) {
         struct record_key found;
-        struct entry entry;
         int64_t expires;
         int error = expired_left ? first_of(write, KIND_EXPIRY, &expires, &found) : MDB_NOTFOUND;
         if (error == MDB_NOTFOUND || (error == 0 && expires > write_now(write))) {
@@ -231,11 +239,8 @@ int entries_evict(struct write *write, uint64_t most)
         }
         if (error == MDB_NOTFOUND)
             return 0;
-        struct store_bytes key = { .data = found.bytes, .size = found.size };
         if (error == 0)
-            error = entry_look_up(write, key, &entry, NULL);
-        if (error == 0)
-            error = entry_remove(write, key, &entry);
+            error = remove_found(write, &found);
         if (error != 0)
             return error;
     }
@@ -246,16 +251,12 @@ int entries_purge(struct write *write)
 {
     for (;;) {
         struct record_key found;
-        struct entry entry;
         int64_t expires;
         int error = first_of(write, KIND_EXPIRY, &expires, &found);
         if (error == MDB_NOTFOUND || (error == 0 && expires > write_now(write)))
             return 0;
-        struct store_bytes key = { .data = found.bytes, .size = found.size };
         if (error == 0)
-            error = entry_look_up(write, key, &entry, NULL);
-        if (error == 0)
-            error = entry_remove(write, key, &entry);
+            error = remove_found(write, &found);
         if (error != 0)
             return error;
     }

@@ -170,36 +170,39 @@ static mrb_value has_key(mrb_state *mrb, mrb_value self)
     return mrb_bool_value(result == STORE_DONE);
 }
 
-static mrb_value set_value(mrb_state *mrb, mrb_value self)
+typedef enum store_result put_func(struct shared_store *store, struct store_bytes key, struct store_bytes value,
+                                   int64_t lifetime);
+
+/* (key, value, expires_in: nil), for what stores a value. Raises for any result but DONE and DIFFERENT. */
+static enum store_result put(mrb_state *mrb, mrb_value self, put_func *function, mrb_value *value)
 {
     struct shared_store *store = store_of(mrb, self);
     char scalar[STORE_INTEGER_SIZE];
     mrb_sym name;
-    mrb_value key, value, seconds;
+    mrb_value key, seconds;
     mrb_kwargs keywords;
 
-    mrb_get_args(mrb, "oo:", &key, &value, expires_in(mrb, &name, &seconds, &keywords));
-    struct store_bytes bytes = value_bytes(mrb, value, scalar);
-    enum store_result result = store_set(store, key_bytes(mrb, key), bytes, lifetime_of(mrb, seconds));
-    if (result != STORE_DONE)
+    mrb_get_args(mrb, "oo:", &key, value, expires_in(mrb, &name, &seconds, &keywords));
+    struct store_bytes bytes = value_bytes(mrb, *value, scalar);
+    enum store_result result = function(store, key_bytes(mrb, key), bytes, lifetime_of(mrb, seconds));
+    if (result != STORE_DONE && result != STORE_DIFFERENT)
         raise_result(mrb, store, result);
+    return result;
+}
+
+static mrb_value set_value(mrb_state *mrb, mrb_value self)
+{
+    mrb_value value;
+
+    put(mrb, self, store_set, &value);
     return value;
 }
 
 static mrb_value add_value(mrb_state *mrb, mrb_value self)
 {
-    struct shared_store *store = store_of(mrb, self);
-    char scalar[STORE_INTEGER_SIZE];
-    mrb_sym name;
-    mrb_value key, value, seconds;
-    mrb_kwargs keywords;
+    mrb_value value;
 
-    mrb_get_args(mrb, "oo:", &key, &value, expires_in(mrb, &name, &seconds, &keywords));
-    struct store_bytes bytes = value_bytes(mrb, value, scalar);
-    enum store_result result = store_add(store, key_bytes(mrb, key), bytes, lifetime_of(mrb, seconds));
-    if (result != STORE_DONE && result != STORE_DIFFERENT)
-        raise_result(mrb, store, result);
-    return mrb_bool_value(result == STORE_DONE);
+    return mrb_bool_value(put(mrb, self, store_add, &value) == STORE_DONE);
 }
 
 static mrb_value compare_and_set(mrb_state *mrb, mrb_value self)
