@@ -514,9 +514,11 @@ asan: mruby
 	test/run build/asan unit torture config system
 
 # libFuzzer, with AddressSanitizer and UndefinedBehaviorSanitizer: everything that reads what others have written. Needs
-# clang and its libFuzzer. FUZZ: which of them; FUZZ_SECONDS: for each. What is found is kept in $(B)/fuzz/corpus.
+# clang and its libFuzzer. FUZZ: which of them; FUZZ_SECONDS: of CPU time, for each; FUZZ_JOBS: how many at a time. What
+# is found is kept in $(B)/fuzz/corpus.
 FUZZ_SECONDS ?= 60
-FUZZ         ?= channel config control erb gate json params paths records state time uri
+FUZZ_JOBS    ?= 1
+FUZZ         ?= channel config control erb gate json params paths records regexp state time uri
 
 FUZZ_CFLAGS := -g -O1 -std=gnu11 -Wall -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
@@ -548,25 +550,16 @@ $(B)/fuzz/obj/%.o: %.c
 	@echo "  CLANG $<"
 	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(patsubst %,-Igems/mruby-%/src,erb json time-ext uri) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Patterns and Strings, against the gem that matches them, within mruby.
+$(B)/fuzz/fuzz_regexp: test/fuzz/fuzz_regexp.c $(wildcard gems/mruby-regexp/src/*.[ch]) $(B)/mruby/built
+	@mkdir -p $(@D)
+	@echo "  CLANG $@"
+	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE @$(B)/mruby/cflags -o $@ $(filter %.c,$^) @$(B)/mruby/ldflags
+
 fuzz:
 	@packaging/install-deps build fuzz
 	@$(MAKE) --no-print-directory $(FUZZ:%=$(B)/fuzz/fuzz_%)
-	@set -e; for name in $(FUZZ); do \
-		echo "== $$name"; \
-		mkdir -p $(B)/fuzz/corpus/$$name; \
-		$(B)/fuzz/fuzz_$$name -max_len=8192 -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
-			-artifact_prefix=$(B)/fuzz/$$name- $(B)/fuzz/corpus/$$name test/fuzz/corpus/$$name; \
-	done
-
-# Patterns and Strings, against the gem that matches them.
-fuzz: $(if $(filter file,$(origin FUZZ)),fuzz-regexp)
-
-fuzz-regexp: $(B)/mruby/built
-	@mkdir -p $(B)/fuzz/corpus-regexp
-	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE @$(B)/mruby/cflags -o $(B)/fuzz/fuzz_regexp \
-		test/fuzz/fuzz_regexp.c gems/mruby-regexp/src/*.c @$(B)/mruby/ldflags
-	$(B)/fuzz/fuzz_regexp -max_len=300 -timeout=20 -detect_leaks=0 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(B)/fuzz/ \
-		$(B)/fuzz/corpus-regexp test/fuzz/corpus/regexp
+	@test/fuzz/run --build $(B) --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS) $(FUZZ)
 
 # Reloads, recycles, deaths, signals and bad requests under load, in full; `make test` has a tenth of each.
 # CHAOS: of which scenarios ("reloads", "killed and nginx"); SEED: that was printed, to repeat them.
@@ -724,7 +717,7 @@ help:
 	@echo 'make conformance FRONT_ENDS="nginx h2o"; the same cases with nginx, lighttpd, Apache, haproxy, caddy and h2o: minutes'
 	@echo 'make hostile    clients that keep to no rule, in every shape and number: others are served meanwhile'
 	@echo 'make torture    SEEDS=2000 SECONDS=0 (no limit); a frozen heap against one that is not: random mutation, mruby tests'
-	@echo 'make fuzz       FUZZ_SECONDS=60 FUZZ="gate ..."; libFuzzer on all that reads what others have written (clang)'
+	@echo 'make fuzz       FUZZ_SECONDS=60 FUZZ_JOBS=1 FUZZ="gate ..."; libFuzzer on all that reads what others have written (clang)'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
 	@echo 'make bench-memory measures what workers have for themselves, against unicorn, gunicorn and Starlet'
 	@echo 'make bench-store  the shared store against LMDB itself, and sums of four workers'
@@ -735,5 +728,5 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz fuzz-regexp help hostile install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test test torture unit-tests FORCE
 FORCE:
