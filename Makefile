@@ -586,6 +586,14 @@ hostile: deps
 	COWHERD_HOSTILE=1 COWHERD_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 \
 		$(PYTHON) -m pytest -v -s -p no:cacheprovider test/system/test_hostile.py test/system/test_torture.py
 
+# Everything on, for half an hour: does anything fail, leak, grow or stay behind?
+# SOAK_OPTIONS="--write test/soak" keeps the result.
+SOAK_MINUTES ?= 30
+
+soak: deps
+	@$(MAKE) --no-print-directory all
+	test/soak/run --build $(B) --minutes $(SOAK_MINUTES) $(SOAK_OPTIONS)
+
 demo: deps
 	@$(MAKE) --no-print-directory all
 	packaging/examples/demo
@@ -716,6 +724,7 @@ help:
 	@echo 'make chaos      CHAOS=reloads SEED=; reloads, recycles, deaths, signals, bad requests under load: minutes'
 	@echo 'make conformance FRONT_ENDS="nginx h2o"; the same cases with nginx, lighttpd, Apache, haproxy, caddy and h2o: minutes'
 	@echo 'make hostile    clients that keep to no rule, in every shape and number: others are served meanwhile'
+	@echo 'make soak       SOAK_MINUTES=30; everything on at once: does anything fail, leak, grow or stay behind?'
 	@echo 'make torture    SEEDS=2000 SECONDS=0 (no limit); a frozen heap against one that is not: random mutation, mruby tests'
 	@echo 'make fuzz       FUZZ_SECONDS=60 FUZZ_JOBS=1 FUZZ="gate ..."; libFuzzer on all that reads what others have written (clang)'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
@@ -728,5 +737,5 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test torture unit-tests FORCE
 FORCE:

@@ -1,4 +1,5 @@
-"""The plot of `make bench-memory`: lines over the number of requests, as SVG. No library, no script in it."""
+"""Plots as SVG: lines over the number of requests (`make bench-memory`) or over time (`make soak`). No library, no script
+in it."""
 
 import math
 from xml.sax.saxutils import escape
@@ -8,8 +9,6 @@ WIDTH = 900
 LEFT, RIGHT = 70, 230
 PANEL = 300
 TOP, GAP, BOTTOM = 76, 84, 56
-FIRST = 10  # where the logarithmic part begins; what was measured before the first request stands before it
-BEFORE = 44
 LABEL = 16  # distance of labels
 
 STYLE = """\
@@ -24,24 +23,47 @@ text { font: 13px sans-serif; fill: #222 }
 
 
 class Line:
-    """`points`: (requests, bytes), in order."""
+    """`points`: (requests or minutes, bytes or whatever `unit` of the panel is one of), in order."""
 
     def __init__(self, label, color, points, dashed=False):
         self.label, self.color, self.points, self.dashed = label, color, points, dashed
 
 
 class Panel:
-    """Requests (logarithmic from FIRST on) against MiB (linear) from 0 to `top`, marked every `step`."""
+    """Against an axis, units (linear) from 0 to `top`, marked every `step`."""
 
-    def __init__(self, title, lines, top, step):
+    def __init__(self, title, lines, top, step, unit=MIB, decimals=2):
         self.title, self.lines, self.top, self.step = title, lines, top, step
+        self.unit, self.decimals = unit, decimals
 
 
-def x_of(requests, last):
-    if requests < FIRST:
-        return LEFT
-    share = math.log(requests / FIRST) / math.log(last / FIRST)
-    return LEFT + BEFORE + share * (WIDTH - LEFT - BEFORE - RIGHT)
+class Requests:
+    """Logarithmic from FIRST on; what was measured before the first request stands before it."""
+
+    FIRST, BEFORE = 10, 44
+    title, dots = "requests to each worker", True
+
+    def place(self, requests, last):
+        if requests < self.FIRST:
+            return LEFT
+        share = math.log(requests / self.FIRST) / math.log(last / self.FIRST)
+        return LEFT + self.BEFORE + share * (WIDTH - LEFT - self.BEFORE - RIGHT)
+
+    def marks(self, last):
+        return (0, *(10**power for power in range(1, int(math.log10(last)) + 1)))
+
+
+class Minutes:
+    """Linear, from 0 on."""
+
+    title, dots = "minutes", False
+
+    def place(self, minutes, last):
+        return LEFT + minutes / last * (WIDTH - LEFT - RIGHT)
+
+    def marks(self, last):
+        step = next(step for step in (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 60, 240) if last / step <= 8 or step == 240)
+        return [mark * step for mark in range(int(last / step + 1e-9) + 1)]
 
 
 def number(value):
@@ -57,7 +79,7 @@ def spread(wanted):
     return [height - excess / 2 for height in placed]
 
 
-def draw_axes(panel, offset, last):
+def draw_axes(panel, offset, axis, last):
     out = [f'<text class="panel" x="{LEFT}" y="{offset - 14}">{escape(panel.title)}</text>']
     for mark in range(int(panel.top / panel.step + 1e-9) + 1):
         value = mark * panel.step
@@ -65,27 +87,28 @@ def draw_axes(panel, offset, last):
         out.append(f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
         text = number(round(value, 3))
         out.append(f'<text class="axis" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
-    for requests in (0, *(10**power for power in range(1, int(math.log10(last)) + 1))):
-        x = x_of(requests, last)
+    for mark in axis.marks(last):
+        x = axis.place(mark, last)
         out.append(f'<line class="grid" x1="{x:.1f}" y1="{offset}" x2="{x:.1f}" y2="{offset + PANEL}"/>')
-        text, y = number(requests), offset + PANEL + 18
+        text, y = number(mark), offset + PANEL + 18
         out.append(f'<text class="axis" x="{x:.1f}" y="{y}" text-anchor="middle">{text}</text>')
     return out
 
 
-def draw_lines(panel, offset, last):
+def draw_lines(panel, offset, axis, last):
     out, ends = [], []
     for line in panel.lines:
-        places = [(x_of(requests, last), offset + PANEL - min(size / MIB / panel.top, 1) * PANEL)
-                  for requests, size in line.points]
+        places = [(axis.place(at, last), offset + PANEL - min(size / panel.unit / panel.top, 1) * PANEL)
+                  for at, size in line.points]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         dash = ' stroke-dasharray="6 4"' if line.dashed else ""
         out.append(f'<polyline class="line" stroke="{line.color}"{dash} points="{path}"/>')
-        out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{line.color}"/>' for x, y in places]
+        if axis.dots:
+            out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{line.color}"/>' for x, y in places]
         ends.append((*places[-1], line))
     ends.sort(key=lambda end: end[1])
     for y, (right, end, line) in zip(spread([end for _, end, _ in ends]), ends):
-        text = f"{line.label}: {line.points[-1][1] / MIB:.2f}"
+        text = f"{line.label}: {line.points[-1][1] / panel.unit:,.{panel.decimals}f}"
         x = WIDTH - RIGHT
         leader = f"{right + 4:.1f},{end:.1f} {x + 3},{end:.1f} {x + 12},{y:.1f}"
         out.append(f'<polyline class="leader" points="{leader}" stroke="{line.color}"/>')
@@ -93,8 +116,8 @@ def draw_lines(panel, offset, last):
     return out
 
 
-def draw(title, panels):
-    last = max(requests for panel in panels for line in panel.lines for requests, _ in line.points)
+def draw(title, panels, axis=Requests()):
+    last = max(at for panel in panels for line in panel.lines for at, _ in line.points)
     height = TOP + len(panels) * PANEL + (len(panels) - 1) * GAP + BOTTOM
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
@@ -105,8 +128,8 @@ def draw(title, panels):
     ]
     for index, panel in enumerate(panels):
         offset = TOP + index * (PANEL + GAP)
-        out += draw_axes(panel, offset, last)
-        out += draw_lines(panel, offset, last)
+        out += draw_axes(panel, offset, axis, last)
+        out += draw_lines(panel, offset, axis, last)
     middle = (LEFT + WIDTH - RIGHT) / 2
-    out.append(f'<text class="axis" x="{middle}" y="{height - 14}" text-anchor="middle">requests to each worker</text>')
+    out.append(f'<text class="axis" x="{middle}" y="{height - 14}" text-anchor="middle">{axis.title}</text>')
     return "\n".join(out + ["</svg>"]) + "\n"

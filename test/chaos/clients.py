@@ -37,7 +37,7 @@ def pattern(seed, size):
 
 
 def draw(rng):
-    """A request and the body of its answer."""
+    """A request and what its answer has to be: the body, what says so of the body, or another status than 200."""
     if rng.random() < 0.25:
         uri, body = "/echo/%d" % rng.randrange(1 << 30), rng.randbytes(rng.choice([0, 1, 1000, 70_000]))
         return {"method": "POST", "uri": uri, "body": body}, uri.encode() + b"\n" + body
@@ -53,10 +53,14 @@ class HttpAnswer:
 class Clients:
     """`outcomes` counts "answered" (200 and every byte right), "error N" (a whole answer with another status), "closed"
     (not a byte came), "cut" (some did), "refused" (no connection) and "wrong" (bytes that are not the right ones);
-    `failures` says more of each that is not "answered". With `port`, by HTTP."""
+    `failures` says more of each that is not "answered". With `port`, by HTTP. Between two requests of a client lie up to
+    `pause` seconds."""
 
-    def __init__(self, herd, rng, threads=4, keep=False, port=None, host="localhost", pool="web"):
+    def __init__(
+        self, herd, rng, threads=4, keep=False, port=None, host="localhost", pool="web", draw=draw, pause=0.0
+    ):
         self.herd, self.keep, self.port, self.host, self.pool = herd, keep, port, host, pool
+        self._draw, self._pause = draw, pause
         self.outcomes, self.failures, self.longest = Counter(), [], 0.0
         self.retries = 0
         self._finished = [0] * threads  # requests, by thread
@@ -100,7 +104,7 @@ class Clients:
         rng = random.Random(seed)
         client = self.herd.client(self.pool)
         while not self._stop.is_set():
-            about, expected = draw(rng)
+            about, expected = self._draw(rng)
             started = time.monotonic()
             outcome, detail = self._outcome(client, about, expected)
             with self._lock:
@@ -109,6 +113,8 @@ class Clients:
                 self.longest = max(self.longest, time.monotonic() - started)
                 if outcome != "answered":
                     self.failures.append((outcome, detail, about["uri"]))
+            if self._pause:
+                self._stop.wait(rng.uniform(0, self._pause))
         with self._lock:
             self.retries += client.retries
         client.close()
@@ -124,9 +130,12 @@ class Clients:
             return "closed", error
         except Exception as error:
             return "cut", error
+        if isinstance(expected, int):
+            return ("answered" if response.status == expected else "error %d" % response.status), None
         if response.status != 200:
             return "error %d" % response.status, None
-        return ("answered", None) if response.body == expected else ("wrong", "%d bytes" % len(response.body))
+        right = expected(response.body) if callable(expected) else response.body == expected
+        return ("answered", None) if right else ("wrong", "%d bytes" % len(response.body))
 
     def _send(self, client, about):
         if self.port:

@@ -136,10 +136,11 @@ class Nginx(FrontEnd):
     @staticmethod
     def kept(snippet):
         # nginx keeps connections to an upstream block alone.
-        address = re.search(r"fastcgi_pass ([^;]*);", snippet).group(1)
-        snippet = re.sub(r"fastcgi_pass [^;]*;", "fastcgi_pass kept;", snippet)
-        snippet = snippet.replace("fastcgi_keep_conn off", "fastcgi_keep_conn on")
-        return "upstream kept { server %s; keepalive 4; }\n%s" % (address, snippet)
+        addresses = sorted(set(re.findall(r"fastcgi_pass ([^;]*);", snippet)))
+        for number, address in enumerate(addresses):
+            snippet = snippet.replace("fastcgi_pass %s;" % address, "fastcgi_pass kept%d;" % number)
+            snippet = "upstream kept%d { server %s; keepalive 4; }\n%s" % (number, address, snippet)
+        return snippet.replace("fastcgi_keep_conn off", "fastcgi_keep_conn on")
 
     @staticmethod
     def unbuffered(snippet):
