@@ -19,7 +19,7 @@ PAUSE = 0.05
 
 
 class Script:
-    """A file that is edited while it is asked for: an answer is right when it is of a version that was there meanwhile."""
+    """A file that is edited while it is asked for: right is what a version answers that was there meanwhile."""
 
     def __init__(self, path):
         self.path = path
@@ -215,9 +215,9 @@ class Crowd:
             "store and hooks": clients(host="store.test", draw=self.counts.draw),
             "scripts, cached": clients(host="cached.test", pool="scripts", keep=True, draw=draw_cached),
             "scripts, edited": clients(host="fresh.test", pool="scripts", draw=self.script.draw),
-            "scripts, edited, through nginx": clients(host="fresh.test", port=kept.port, draw=self.script.draw, threads=1),
-            "uploads and downloads": clients(host="files.test", pool="files", draw=draw_file, threads=1, pause=0.3),
-            "uploads and downloads, nginx": clients(host="files.test", port=plain.port, draw=draw_file, threads=1, pause=0.3),
+            "scripts, edited, nginx": clients(host="fresh.test", port=kept.port, draw=self.script.draw, threads=1),
+            "files": clients(host="files.test", pool="files", draw=draw_file, threads=1, pause=0.3),
+            "files, nginx": clients(host="files.test", port=plain.port, draw=draw_file, threads=1, pause=0.3),
             "beside bad requests": clients(host="healthy.test", pool="bad", threads=4),
             "bad requests": clients(host="bad.test", pool="bad", draw=draw_bad, pause=1.5),
         }  # fmt: skip

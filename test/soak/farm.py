@@ -161,7 +161,9 @@ def is_quiet(status):
 
 
 def wait_quiet(herd, patience=60):
-    herd.wait_until(lambda: is_quiet(herd.try_status()), patience, lambda: "quiet pools: %s" % herd.command("status").stdout)
+    herd.wait_until(
+        lambda: is_quiet(herd.try_status()), patience, lambda: "quiet pools: %s" % herd.command("status").stdout
+    )
 
 
 class Nginx(servers.Nginx):

@@ -8,6 +8,9 @@ import memory_meter
 from herd import process_title
 
 
+HEAP = ("live", "slots", "pause_us_max", "allocator_used", "allocator_free")
+
+
 def processes_of(session):
     """{pid: state} of a session, zombies too."""
     found = {}
@@ -59,7 +62,7 @@ def look_at_pool(pool):
                 "state": worker["state"],
                 "requests": worker["requests"],
                 **{key: worker["memory"][key] for key in ("private", "shared", "broken")},
-                **{key: worker["gc"][key] for key in ("live", "slots", "pause_us_max", "allocator_used", "allocator_free")},
+                **{key: worker["gc"][key] for key in HEAP},
                 "descriptors": descriptors(worker["pid"]),
             }
             for worker in pool["workers"]

@@ -16,6 +16,9 @@ KB = 1 << 10
 MIB = 1 << 20
 COLORS = {"web": "#0a7d33", "scripts": "#2471a3", "files": "#b9770e", "bad": "#c0392b"}
 GOOD_ALONE = GROWING = "files"  # the pool that nobody is bad to, and whose workers grow
+LEDGER = (
+    "{accepted:,} = {completed:,} completed + {error_answered:,} error answered + {client_gone:,} client gone + {lost:,} lost"
+)
 RECYCLED = ("requests", "age", "private_memory")
 
 
@@ -46,7 +49,8 @@ def judge(soak):
         verdicts.append(Verdict(what, demanded, measured, holds))
 
     crowd, samples, end = soak.crowd, soak.samples.all, soak.end
-    demand("good requests that failed", "0", "%d of %s" % (len(crowd.failures), f"{crowd.answered:,}"), not crowd.failures)
+    failed = len(crowd.failures)
+    demand("good requests that failed", "0", f"{failed:,} of {crowd.answered + failed:,}", failed == 0)
     broken = ["%s: %s" % (type(error).__name__, error) for error in crowd.broken_threads]
     demand("clients that gave up", "0", "; ".join(broken) or "0", not broken)
     refused = soak.operator.refused
@@ -54,9 +58,8 @@ def judge(soak):
     for name, pool in end["pools"].items():
         ledger = pool["ledger"]
         ended = sum(ledger[key] for key in ("completed", "error_answered", "client_gone", "lost"))
-        demand(f"ledger of {name}", "adds up, nothing lost",
-               "{accepted:,} = {completed:,} completed + {error_answered:,} error answered + {client_gone:,} client gone"
-               " + {lost:,} lost".format(**ledger), ledger["accepted"] == ended and ledger["lost"] == 0)
+        demand(f"ledger of {name}", "adds up, nothing lost", LEDGER.format(**ledger),
+               ledger["accepted"] == ended and ledger["lost"] == 0)
     ledger = end["pools"][GOOD_ALONE]["ledger"]
     demand(f"in {GOOD_ALONE}, which has good clients alone", "all completed",
            f"{ledger['accepted'] - ledger['completed']} not", ledger["accepted"] == ledger["completed"])
@@ -64,8 +67,9 @@ def judge(soak):
     demand("sum in the store", f"{counts.added:,} added", f"{store['sum']:,}", store["sum"] == counts.added)
     demand("log hooks run", f"{counts.added + counts.refused:,} requests", f"{store['logged']:,}",
            store["logged"] == counts.added + counts.refused)
-    demand("hooks at a worker's end", "one for each start, but those that run", f"{store['started']:,} started, "
-           f"{store['stopped']:,} stopped, {store['running']} run", store["started"] == store["stopped"] + store["running"])
+    demand("hooks at a worker's end", "one for each start, but those that run",
+           f"{store['started']:,} started, {store['stopped']:,} stopped, {store['running']} run",
+           store["started"] == store["stopped"] + store["running"])
     unexpected = [line for line, number in soak.deaths if number != signal.SIGKILL]
     demand("deaths by a signal", "only SIGKILL, for time-outs", "; ".join(unexpected) or
            f"{len(soak.deaths):,} by SIGKILL", not unexpected)
@@ -78,10 +82,9 @@ def judge(soak):
            or f"the supervisor {soak.end_descriptors['supervisor']}, as then", not more)
     judge_memory(demand, samples)
     if soak.minutes >= 5:
-        idle = [rule for rule in RECYCLED if not sum(pool["recycled"][rule] for pool in end["pools"].values())]
+        counts = {rule: sum(pool["recycled"][rule] for pool in end["pools"].values()) for rule in RECYCLED}
         demand("recycled for requests, age and private bytes", "each",
-               ", ".join(f"{sum(p['recycled'][rule] for p in end['pools'].values()):,} for {rule}" for rule in RECYCLED),
-               not idle)
+               ", ".join(f"{count:,} for {rule}" for rule, count in counts.items()), all(counts.values()))
     return verdicts
 
 
@@ -187,42 +190,53 @@ def plot_activity(samples):
 # -- the report
 
 
-def text(soak, verdicts, build):
-    crowd, samples = soak.crowd, soak.samples.all
-    lines = ["# Results of `make soak`", "", f"Measured on {datetime.date.today()}, {soak.minutes:g} minutes, seed {soak.seed}:", ""]
-    lines += [f"- {line}" for line in machine.lines()]
-    lines += [f"- mruby {machine.mruby_version(build)}, gcc {machine.compiler_version()}, nginx-light {machine.package_version('nginx-light')}"]
-    lines += paragraph(
-        "Four pools: web (apps with an interpreter of their own and a shared one, a store, hooks; recycled by requests), scripts "
-        "(cached, and edited once a second; TCP; recycled by age), files (uploads and downloads, an app that grows; as many "
-        "workers as there is to do; recycled by private bytes) and bad (what raises, loops, can't be stopped or exits, beside "
-        "a healthy app). nginx before them twice, with keep-conn off and on. To web, scripts and bad others send malformed and "
-        "mutated records, trickle, linger, leave in the middle or read slowly. Meanwhile an operator reloads, sends HUP, "
-        "scales web and rotates the access log, and the metrics are asked for every five seconds."
-    )
-    lines += table("", "demanded", "measured", "") + [verdict.line() for verdict in verdicts]
-    lines += ["", "![memory](memory.svg)", "", "![activity](activity.svg)"]
-    lines += table("clients", "answered as they had to be", "longest, s", "retries on stale connections")
+INTRODUCTION = """
+Four pools: web (apps with an interpreter of their own and a shared one, a store, hooks; recycled by requests), scripts
+(cached, and edited once a second; TCP; recycled by age), files (uploads and downloads, an app that grows; as many workers
+as there is to do; recycled by private bytes) and bad (what raises, loops, can't be stopped or exits, beside a healthy app).
+nginx before them twice, with keep-conn off and on. To web, scripts and bad others send malformed and mutated records,
+trickle, linger, leave in the middle or read slowly. Meanwhile an operator reloads, sends HUP, scales web and rotates the
+access log, and the metrics are asked for every five seconds.
+"""
+
+
+def counted(counts):
+    """Or "none"."""
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in sorted(counts.items()) if count) or "none"
+
+
+def clients_table(crowd):
+    lines = table("clients", "answered as they had to be", "longest, s", "retries on stale connections")
     for name, clients in crowd.groups.items():
         lines.append(f"| {name} | {clients.answered:,} | {clients.longest:.2f} | {clients.retries:,} |")
-    lines.append(f"| bursts | {crowd.bursts['answered']:,} | | |")
-    attempts = sum((hostile.attempts for hostile in crowd.hostile), Counter())
-    done = soak.operator.done
-    lines += paragraph(
-        "Hostile clients: %s. The operator: %s. %s edits of a script, %s times the metrics and the status over status.listen."
-        % (
-            ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in sorted(attempts.items())),
-            ", ".join(f"{count:,} {name}" for name, count in sorted(done.items())),
-            f"{crowd.script.written:,}",
-            f"{crowd.statuses:,}",
-        )
-    )
-    lines += table("pool", "generations", "recycled", "refused", "private of the largest worker, kB", "shared, MiB")
-    for name, pool in soak.end["pools"].items():
-        recycled = ", ".join(f"{count:,} for {rule}" for rule, count in pool["recycled"].items() if count) or "none"
-        refused = ", ".join(f"{count:,} {kind}" for kind, count in pool["refused"].items() if count) or "none"
+    return lines + [f"| bursts | {crowd.bursts['answered']:,} | | |"]
+
+
+def pools_table(samples, end):
+    lines = table("pool", "generations", "recycled", "refused", "private of the largest worker, kB", "shared, MiB")
+    for name, pool in end["pools"].items():
+        recycled, refused = counted(pool["recycled"]), counted(pool["refused"])
         private = statistics.median(highest(sample, name) for sample in samples if pool_is_measured(sample, name))
-        lines.append(f"| {name} | {pool['generation']:,} | {recycled} | {refused} | {private / KB:,.0f} | {(shared(soak.end, name) or 0) / MIB:.1f} |")
-    for failure in crowd.failures[:20]:
-        lines.append("\nfailed: %s" % (failure,))
+        common = (shared(end, name) or 0) / MIB
+        lines.append(f"| {name} | {pool['generation']:,} | {recycled} | {refused} | {private / KB:,.0f} | {common:.1f} |")
+    return lines
+
+
+def text(soak, verdicts, build):
+    crowd = soak.crowd
+    versions = (f"mruby {machine.mruby_version(build)}, gcc {machine.compiler_version()}, "
+                f"nginx-light {machine.package_version('nginx-light')}")  # fmt: skip
+    measured = f"Measured on {datetime.date.today()}, {soak.minutes:g} minutes, seed {soak.seed}:"
+    lines = ["# Results of `make soak`", "", measured, "", *(f"- {line}" for line in [*machine.lines(), versions])]
+    lines += paragraph(INTRODUCTION.strip())
+    lines += table("", "demanded", "measured", "") + [verdict.line() for verdict in verdicts]
+    lines += ["", "![memory](memory.svg)", "", "![activity](activity.svg)"]
+    lines += clients_table(crowd)
+    attempts = counted(sum((hostile.attempts for hostile in crowd.hostile), Counter()))
+    lines += paragraph(
+        f"Hostile clients: {attempts}. The operator: {counted(soak.operator.done)}. {crowd.script.written:,} edits of a "
+        f"script, {crowd.statuses:,} times the metrics and the status over status.listen."
+    )
+    lines += pools_table(soak.samples.all, soak.end)
+    lines += ["\nfailed: %s" % (failure,) for failure in crowd.failures[:20]]
     return "\n".join(lines) + "\n"
