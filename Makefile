@@ -513,6 +513,16 @@ asan: mruby
 	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests build/asan/test/torture all
 	test/run build/asan unit torture config system
 
+# System tests with supervisors, molds and workers under valgrind: an hour or so. VALGRIND: of which files;
+# VALGRIND_OPTIONS: more for pytest ("-k store").
+VALGRIND         ?= generations hooks lifecycle recycle requests scripts store vhosts
+VALGRIND_OPTIONS ?=
+
+valgrind: deps
+	@packaging/install-deps valgrind
+	@$(MAKE) --no-print-directory all
+	VALGRIND_OPTIONS='$(VALGRIND_OPTIONS)' test/valgrind $(B) $(VALGRIND)
+
 # libFuzzer, with AddressSanitizer and UndefinedBehaviorSanitizer: everything that reads what others have written. Needs
 # clang and its libFuzzer. FUZZ: which of them; FUZZ_SECONDS: of CPU time, for each; FUZZ_JOBS: how many at a time. What
 # is found is kept in $(B)/fuzz/corpus.
@@ -727,6 +737,7 @@ help:
 	@echo 'make soak       SOAK_MINUTES=30; everything on at once: does anything fail, leak, grow or stay behind?'
 	@echo 'make torture    SEEDS=2000 SECONDS=0 (no limit); a frozen heap against one that is not: random mutation, mruby tests'
 	@echo 'make fuzz       FUZZ_SECONDS=60 FUZZ_JOBS=1 FUZZ="gate ..."; libFuzzer on all that reads what others have written (clang)'
+	@echo 'make valgrind   VALGRIND="store vhosts"; system tests with the programs under valgrind: long'
 	@echo 'make bench      measures against php-fpm and a textbook responder'
 	@echo 'make bench-memory measures what workers have for themselves, against unicorn, gunicorn and Starlet'
 	@echo 'make bench-store  the shared store against LMDB itself, and sums of four workers'
@@ -737,5 +748,5 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test torture unit-tests FORCE
+.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test torture unit-tests valgrind FORCE
 FORCE:

@@ -25,11 +25,18 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("COWHERD_BUILD", REPOSITORY / "build")).resolve()
 PATIENCE = float(os.environ.get("COWHERD_TEST_PATIENCE", "20"))
 
+# Words before the program of each supervisor: valgrind, which follows it into molds and workers (`make valgrind`).
+WRAPPER = os.environ.get("COWHERD_WRAPPER", "").split()
+
 # What a program holds until it exits is no leak here; the unit tests look for leaks. (Without sanitizers: ignored.)
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 
 # For tests of limits and figures of memory, and of the signals that a sanitizer takes for itself.
-plain_memory = pytest.mark.skipif("asan" in BUILD.parts, reason="a sanitizer has memory and handlers of its own")
+plain_memory = pytest.mark.skipif(
+    "asan" in BUILD.parts or bool(WRAPPER), reason="a sanitizer or valgrind has memory and handlers of its own"
+)
+# For tests whose times are too short for valgrind, and of what it does in its own way.
+plain_program = pytest.mark.skipif(bool(WRAPPER), reason="under valgrind all takes its time, and command lines are its own")
 # Whom the apps run as, which root has to say.
 AS_ROOT = {"user": "root"} if os.geteuid() == 0 else {}
 
@@ -210,7 +217,11 @@ class Herd:
         return Fifo(self.directory / ("fifo%d" % self._fifos))
 
     def write_configuration(self):
-        self.file.write_text(yaml({**self.settings, "pools": self.pools}))
+        pools = self.pools
+        if WRAPPER:
+            patience = {"ready_timeout": "%ds" % PATIENCE}
+            pools = {name: {**pool, "restart": {**patience, **pool.get("restart", {})}} for name, pool in pools.items()}
+        self.file.write_text(yaml({**self.settings, "pools": pools}))
 
     # -- running
 
@@ -228,7 +239,7 @@ class Herd:
         """A long-running command in a session of its own (which is checked and cleaned at the end)."""
         with open(self._stderr, "ab") as output:
             process = subprocess.Popen(
-                [str(self.program), *map(str, arguments)],
+                [*WRAPPER, str(self.program), *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from herd import Load, free_port, process_alive, process_stat, session_processes, wait_until
+from herd import Load, free_port, plain_program, process_alive, process_stat, session_processes, wait_until
 
 WARM = """
 run ->(env) {
@@ -132,6 +132,7 @@ def test_nobody_but_the_warm_up_reaches_a_generation_that_is_not_warm(cowherd):
     assert load.answers[-1][1] == b"new"
 
 
+@plain_program
 def test_a_warm_up_that_takes_for_ever_ends_with_the_ready_timeout(cowherd):
     fifo = cowherd.fifo()
     path = cowherd.app(version("old"))

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from herd import session_processes, wait_until
+from herd import plain_program, session_processes, wait_until
 
 APP = """
 run ->(env) {
@@ -166,6 +166,7 @@ def test_replacements_that_fail_to_start_are_ordered_after_growing_pauses_and_re
     assert cowherd.request("/").status == 200
 
 
+@plain_program
 def test_a_worker_start_hook_that_never_ends_is_bounded_by_ready_timeout(cowherd):
     cowherd.deaths_expected = True
     cowherd.configure(workers=1, restart={"ready_timeout": "1s"})

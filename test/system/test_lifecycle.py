@@ -10,7 +10,7 @@ import time
 import pytest
 
 import fastcgi
-from herd import Load, free_port, process_alive, process_title, session_processes, wait_until
+from herd import Load, free_port, plain_program, process_alive, process_title, session_processes, wait_until
 
 HOLDING = """
 class Held
@@ -36,6 +36,7 @@ def sockets_and_pid_file_gone(herd):
 # -- processes
 
 
+@plain_program
 def test_the_processes_are_the_ones_of_the_design(cowherd):
     cowherd.app(version("x"))
     cowherd.start()
