@@ -292,7 +292,9 @@ class Herd:
         return self.pool(name)["workers"]
 
     def worker_pids(self, name="web"):
-        return {worker["pid"] for worker in self.workers(name)}
+        """Of those that have one: 0 is said of a worker of which the mold has not told yet, be it idle or not. (A test
+        that killed 0 would kill itself and all others.)"""
+        return {worker["pid"] for worker in self.workers(name) if worker["pid"]}
 
     def ledger(self, name="web"):
         return self.pool(name)["ledger"]
@@ -332,6 +334,7 @@ class Herd:
         return (
             len(workers) == self.pools[pool["name"]]["workers"]
             and all(w["state"] in ("idle", "busy") and w["generation"] == pool["generation"] for w in workers)
+            and all(w["pid"] for w in workers)
             and generation in (None, pool["generation"])
         )
 
