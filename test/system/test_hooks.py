@@ -15,7 +15,8 @@ run ->(env) {
 """
 
 # What a hook does when it is to leave a trace for the test.
-NOTE = 'File.open("%s", "a") { |f| f.puts "%s" }\n'
+# (In one piece: two workers may do so at a time.)
+NOTE = 'File.open("%s", "a") { |f| f.write "%s\\n" }\n'
 
 
 class Notes:
