@@ -256,7 +256,7 @@ class Herd:
         status = self.spawn("run", "-c", self.file).wait(PATIENCE)
         return status, self.stderr()
 
-    def command(self, *arguments, file=True, timeout=60):
+    def command(self, *arguments, file=True, timeout=max(60, PATIENCE)):
         line = [str(self.program), *map(str, arguments)]
         if file:
             line += ["-c", str(self.file)]

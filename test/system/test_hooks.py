@@ -246,6 +246,7 @@ def test_what_worker_stop_raises_is_logged_and_the_next_one_runs(cowherd, notes)
     assert cowherd.log_lines("worker_stop hook", "cannot let go (RuntimeError)")
 
 
+@plain_program
 @pytest.mark.parametrize("orphan", [False, True])
 def test_a_worker_stop_hook_that_never_ends_is_bounded_by_drain_timeout(cowherd, notes, orphan):
     cowherd.deaths_expected = orphan

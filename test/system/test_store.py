@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from herd import PATIENCE, plain_memory, process_alive, wait_until
+from herd import PATIENCE, plain_memory, plain_program, process_alive, wait_until
 
 # The path is a method of the store, the query its arguments with & between them; what it returns is the answer.
 STORE_APP = """
@@ -59,6 +59,7 @@ def test_exact_sums_of_four_workers(cowherd):
     assert ask(cowherd, "/get?n") == "20000"
 
 
+@plain_program
 def test_writers_that_are_killed(cowherd):
     """8 workers write and are killed: what was acknowledged is there, what wasn't may be, and nothing hangs."""
     cowherd.deaths_expected = True
