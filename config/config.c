@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bind.h"
@@ -11,6 +12,10 @@
 #include "settings.h"
 #include "values.h"
 #include "xalloc.h"
+
+/* Files that change while they are read: at most 20 ms, in which a supervisor does nothing else. */
+#define READINGS_MAX 20
+#define READ_AGAIN_NS 1000000
 
 struct config *config_retain(struct config *config)
 {
@@ -151,19 +156,44 @@ static struct config *finish(struct config_files *files, const char *path, struc
         config = NULL;
     }
     diagnostics_report(diagnostics, report);
-    config_files_free(files);
+    return config;
+}
+
+/* One reading. `changed`: the files were written to meanwhile, or others have taken their place. */
+static struct config *load(const char *name, const char *path, struct config_report *report, bool *changed)
+{
+    struct diagnostics diagnostics = { 0 };
+    struct config_files files = { .diagnostics = &diagnostics };
+    config_files_read(&files, name, path);
+    struct config *config = finish(&files, path, &diagnostics, report);
+    *changed = config_files_changed(&files);
+    config_files_free(&files);
     return config;
 }
 
 struct config *config_load(const char *path, struct config_report *report)
 {
-    *report = (struct config_report){ 0 };
-    struct diagnostics diagnostics = { 0 };
-    struct config_files files = { .diagnostics = &diagnostics };
+    const struct timespec pause = { .tv_nsec = READ_AGAIN_NS };
     char *directory = getcwd(NULL, 0);
     char *absolute = value_path(directory != NULL ? directory : "/", path);
-    config_files_read(&files, path, absolute);
-    struct config *config = finish(&files, absolute, &diagnostics, report);
+    bool changed;
+    *report = (struct config_report){ 0 };
+    struct config *config = load(path, absolute, report, &changed);
+    for (int again = 1; changed && again < READINGS_MAX; again++) {
+        config_release(config);
+        config_report_free(report);
+        *report = (struct config_report){ 0 };
+        nanosleep(&pause, NULL);
+        config = load(path, absolute, report, &changed);
+    }
+    if (changed && config != NULL) {
+        struct diagnostics diagnostics = { 0 };
+        struct source source = { .name = absolute, .directory = absolute };
+        config_release(config);
+        config = NULL;
+        diagnostics_error(&diagnostics, (struct place){ .source = &source }, "changes while it is read");
+        diagnostics_report(&diagnostics, report);
+    }
     free(absolute);
     free(directory);
     return config;
@@ -176,5 +206,7 @@ struct config *config_parse(const char *text, size_t length, const char *name, c
     struct diagnostics diagnostics = { 0 };
     struct config_files files = { .diagnostics = &diagnostics };
     config_files_text(&files, name, directory, text, length);
-    return finish(&files, "", &diagnostics, report);
+    struct config *config = finish(&files, "", &diagnostics, report);
+    config_files_free(&files);
+    return config;
 }

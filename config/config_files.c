@@ -61,6 +61,7 @@ static char *read_file(struct config_files *files, const char *path, struct stat
     *text = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, status) < 0) {
+        files->vanished = files->vanished || errno == ENOENT;
         problem = xasprintf("cannot be read: %s", strerror(errno));
     } else if (!S_ISREG(status->st_mode)) {
         problem = xstrdup("cannot be read: not a regular file");
@@ -99,8 +100,7 @@ void config_files_read(struct config_files *files, const char *name, const char 
         free(problem);
         return;
     }
-    file->device = status.st_dev;
-    file->inode = status.st_ino;
+    file->status = status;
     parse(files, file, text, length);
     free(text);
 }
@@ -133,7 +133,7 @@ static char *name_included(const struct source *source, const char *path)
 
 static bool is_same(const struct config_file *file, const struct stat *status)
 {
-    return file->path != NULL && file->device == status->st_dev && file->inode == status->st_ino;
+    return file->path != NULL && file->status.st_dev == status->st_dev && file->status.st_ino == status->st_ino;
 }
 
 static void include_text(struct config_files *files, const char *name, const char *path, const struct stat *status,
@@ -145,8 +145,7 @@ static void include_text(struct config_files *files, const char *name, const cha
     }
     struct config_file *file = add_file(files, name, directory_of(path));
     file->path = xstrdup(path);
-    file->device = status->st_dev;
-    file->inode = status->st_ino;
+    file->status = *status;
     parse(files, file, text, length);
 }
 
@@ -228,6 +227,29 @@ void config_files_include(struct config_files *files, struct node *include, stru
             include_pattern(files, items[i], binder);
     }
     bind_leave(binder);
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool has_changed(const struct config_file *file)
+{
+    struct stat now;
+    const struct stat *then = &file->status;
+    return stat(file->path, &now) < 0 || !is_same(file, &now) || now.st_size != then->st_size ||
+           !same_time(&now.st_mtim, &then->st_mtim) || !same_time(&now.st_ctim, &then->st_ctim);
+}
+
+bool config_files_changed(const struct config_files *files)
+{
+    if (files->vanished)
+        return true;
+    for (size_t i = 0; i < files->count; i++)
+        if (files->items[i]->path != NULL && files->items[i]->status.st_ino != 0 && has_changed(files->items[i]))
+            return true;
+    return false;
 }
 
 void config_files_names(const struct config_files *files, struct config_strings *names)

@@ -8,6 +8,8 @@
 #ifndef COWHERD_CONFIG_FILES_H
 #define COWHERD_CONFIG_FILES_H
 
+#include <sys/stat.h>
+
 #include "bind.h"
 
 #define CONFIG_FILE_MAX (1 << 20)
@@ -18,10 +20,9 @@
 
 struct config_file {
     struct source *source;
-    char *path;        /* absolute; NULL for a text */
-    struct node *root; /* NULL: nothing in it */
-    dev_t device;
-    ino_t inode;
+    char *path;         /* absolute; NULL for a text */
+    struct node *root;  /* NULL: nothing in it */
+    struct stat status; /* when it was opened */
 };
 
 struct config_files {
@@ -30,6 +31,7 @@ struct config_files {
     size_t count;
     size_t bytes;
     bool unreadable; /* a file could not be read to its end */
+    bool vanished;   /* one that was to be read was not there */
 };
 
 /* Reads the main file; `name` stands for it in messages. */
@@ -41,6 +43,9 @@ void config_files_text(struct config_files *files, const char *name, const char 
 
 /* Reads what the main file includes; `include` may be NULL. */
 void config_files_include(struct config_files *files, struct node *include, struct binder *binder);
+
+/* Whether one of them is no longer what was read: what was read may be of no one version. */
+bool config_files_changed(const struct config_files *files);
 
 /* Copies the files' paths. */
 void config_files_names(const struct config_files *files, struct config_strings *names);

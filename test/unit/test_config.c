@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "config_files.h"
 #include "config_fixture.h"
+#include "diagnostics.h"
 #include "settings.h"
 #include "xalloc.h"
 
@@ -468,6 +470,62 @@ static void includes_files_next_to_it(void **state)
     free(path);
 }
 
+static bool changed_after(void (*change)(void))
+{
+    static const char main_text[] = "include: 'a*.yml'\n", a_text[] = "pools: {a: {listen: a.sock, " APP "}}\n";
+    struct diagnostics diagnostics = { 0 };
+    struct config_files files = { .diagnostics = &diagnostics };
+    struct binder binder = { .diagnostics = &diagnostics };
+    char *path = xasprintf("%s/d[1]/main.yml", directory);
+
+    write_file("d[1]/main.yml", main_text, sizeof main_text - 1);
+    write_file("d[1]/a.yml", a_text, sizeof a_text - 1);
+    config_files_read(&files, path, path);
+    config_files_include(&files, node_find(files.items[0]->root, "include"), &binder);
+    assert_int_equal(files.count, 2);
+    assert_int_equal(diagnostics.count, 0);
+    change();
+    bool changed = config_files_changed(&files);
+    config_files_free(&files);
+    free(path);
+    return changed;
+}
+
+static void change_nothing(void) {}
+
+static void write_more(void)
+{
+    static const char longer[] = "pools: {a: {listen: a.sock, " APP "}}\n# and more\n";
+    write_file("d[1]/a.yml", longer, sizeof longer - 1);
+}
+
+/* Of the same text. */
+static void put_another_in_its_place(void)
+{
+    static const char same[] = "include: 'a*.yml'\n";
+    char *from = xasprintf("%s/d[1]/b.yml", directory), *to = xasprintf("%s/d[1]/main.yml", directory);
+    write_file("d[1]/b.yml", same, sizeof same - 1);
+    assert_int_equal(rename(from, to), 0);
+    free(from);
+    free(to);
+}
+
+static void remove_one(void)
+{
+    char *path = xasprintf("%s/d[1]/a.yml", directory);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+}
+
+static void notices_files_that_change_while_they_are_read(void **state)
+{
+    (void)state;
+    assert_false(changed_after(change_nothing));
+    assert_true(changed_after(write_more));
+    assert_true(changed_after(put_another_in_its_place));
+    assert_true(changed_after(remove_one));
+}
+
 /* --- the table --- */
 
 static void has_a_sound_table(void **state)
@@ -505,6 +563,8 @@ int main(void)
         cmocka_unit_test(counts_references),
         cmocka_unit_test_setup_teardown(refuses_files_that_cannot_be_read, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(includes_files_next_to_it, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(notices_files_that_change_while_they_are_read, make_directory,
+                                        remove_directory),
         cmocka_unit_test(has_a_sound_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
