@@ -99,6 +99,7 @@ DAEMON := \
 	daemon/oom_watch \
 	daemon/orphans \
 	daemon/output \
+	daemon/own_program \
 	daemon/overdue \
 	daemon/pid_file \
 	daemon/poison \
@@ -444,7 +445,7 @@ $(eval $(call unit_test,script_tree,worker/script_open worker/script_path worker
 $(eval $(call unit_test,server,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,server_orders,$(SERVER),fcgi bsd mruby))
 $(eval $(call unit_test,surge,daemon/surge))
-$(eval $(call unit_test,shared_library,daemon/shared_library $(CORE)))
+$(eval $(call unit_test,shared_library,daemon/shared_library daemon/own_program $(CORE)))
 $(eval $(call unit_test,state_text,daemon/state_text $(CORE)))
 $(eval $(call unit_test,status_request,daemon/status_request base/fcgi_record $(CORE)))
 $(eval $(call unit_test,strbuf,$(CORE)))

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "own_program.h"
 #include "strbuf.h"
 #include "xalloc.h"
 
@@ -51,7 +52,7 @@ static bool is_of_our_kind(const char *path)
 {
     Elf64_Ehdr library, self;
     size_t size = offsetof(Elf64_Ehdr, e_version);
-    return read_start(path, &library, size) && read_start("/proc/self/exe", &self, size) &&
+    return read_start(path, &library, size) && read_start(own_program(), &self, size) &&
            memcmp(library.e_ident, ELFMAG, SELFMAG) == 0 && library.e_ident[EI_CLASS] == self.e_ident[EI_CLASS] &&
            library.e_machine == self.e_machine;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "mold_environment.h"
+#include "own_program.h"
 #include "strbuf.h"
 #include "xalloc.h"
 
@@ -23,15 +24,11 @@ char *spawn_mold_path(void)
 {
     static const char *const places[] = { "cowherd-mold", "../libexec/cowherd/cowherd-mold",
                                           "../lib/cowherd/cowherd-mold" };
-    char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length < 0)
+    const char *self = own_program_path();
+    if (!self)
         return NULL;
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    *slash = '\0';
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        char *path = xasprintf("%s/%s", self, places[i]);
+        char *path = xasprintf("%.*s/%s", (int)(strrchr(self, '/') - self), self, places[i]);
         if (access(path, X_OK) == 0)
             return path;
         free(path);
@@ -175,8 +172,7 @@ pid_t spawn_fallback(const struct spawn_mold *options)
                           handed.listeners.data,
                           NULL };
     char **environment = mold_environment(environ, options->pool, NULL);
-    pid_t pid =
-        spawn_program("/proc/self/exe", environment, arguments, handed.descriptors, handed.count, options->output);
+    pid_t pid = spawn_program(own_program(), environment, arguments, handed.descriptors, handed.count, options->output);
     int error = errno;
     mold_environment_free(environment);
     free(title);
@@ -224,7 +220,7 @@ pid_t spawn_status_server(int listener, int channel, int output)
     snprintf(channel_number, sizeof channel_number, "%d", channel);
     char *arguments[] = { "cowherd: status", "status-server", "--listen-fd", listener_number,
                           "--channel-fd",    channel_number,  NULL };
-    return spawn_program("/proc/self/exe", (char *[]){ NULL }, arguments, (int[]){ listener, channel }, 2, output);
+    return spawn_program(own_program(), (char *[]){ NULL }, arguments, (int[]){ listener, channel }, 2, output);
 }
 
 int spawn_mold_check(const struct config_pool *pool, const char *library, int config)

@@ -17,6 +17,7 @@
 #include "control.h"
 #include "log.h"
 #include "obituary.h"
+#include "own_program.h"
 #include "spawn_mold.h"
 #include "state.h"
 #include "supervisor.h"
@@ -51,7 +52,7 @@ static char *find_link(void)
     struct stat named, running;
     char folder[PATH_MAX];
     const char *name = program_invocation_name;
-    if (!strchr(name, '/') || stat(name, &named) < 0 || stat("/proc/self/exe", &running) < 0 ||
+    if (!strchr(name, '/') || stat(name, &named) < 0 || stat(own_program(), &running) < 0 ||
         named.st_dev != running.st_dev || named.st_ino != running.st_ino)
         return NULL;
     if (*name == '/')
@@ -62,18 +63,16 @@ static char *find_link(void)
 /* The path at which this program was found when it was started, replaced since then or not. */
 static char *find_program(void)
 {
-    char path[PATH_MAX];
     char *link = find_link();
     if (link)
         return link;
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length < 0)
+    const char *path = own_program_path();
+    if (!path)
         return NULL;
-    path[length] = '\0';
-    size_t mark = strlen(DELETED);
-    if ((size_t)length > mark && strcmp(path + length - mark, DELETED) == 0)
-        path[(size_t)length - mark] = '\0';
-    return xstrdup(path);
+    size_t length = strlen(path), mark = strlen(DELETED);
+    if (length > mark && strcmp(path + length - mark, DELETED) == 0)
+        length -= mark;
+    return xstrndup(path, length);
 }
 
 /* Tells the log and who waits; the supervisor goes on. */
@@ -196,7 +195,7 @@ static void wait_expired(void *data)
 void upgrade_init(struct supervisor *supervisor)
 {
     struct upgrade *upgrade = &supervisor->upgrade;
-    upgrade->self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    upgrade->self = open(own_program(), O_RDONLY | O_CLOEXEC);
     upgrade->trial_state = upgrade->trial_said = -1;
     upgrade->deadline = (struct loop_timer){ .expired = trial_expired, .data = supervisor };
     upgrade->replace = (struct loop_timer){ .expired = replace, .data = supervisor };
