@@ -119,6 +119,7 @@ DAEMON := \
 	daemon/scaler \
 	daemon/scaling \
 	daemon/shared_library \
+	daemon/socket_files \
 	daemon/spawn_mold \
 	daemon/state_adopt \
 	daemon/state_save \

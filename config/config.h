@@ -199,9 +199,9 @@ struct config_report {
 
 /*
  * Reads `path` and what it includes (patterns relative to the file; included files hold `pools` alone and include
- * nothing themselves). All of them as they were at one moment: when one changes meanwhile they are read again, and it is
- * an error when that does not end. NULL when there are errors; the report then has at least one line. Free the report with
- * config_report_free.
+ * nothing themselves). All of them as they were at one moment: when one changes meanwhile they are read again, and it
+ * is an error when that does not end. NULL when there are errors; the report then has at least one line. Free the
+ * report with config_report_free.
  */
 struct config *config_load(const char *path, struct config_report *report);
 

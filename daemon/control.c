@@ -166,7 +166,7 @@ static const char *why_refused(const struct control *control, int fd, char *text
     return text;
 }
 
-static void watch(void *data)
+static void watch_again(void *data)
 {
     struct control *control = data;
     if (loop_add(control->supervisor->loop, &control->source, EPOLLIN) < 0)
@@ -201,53 +201,93 @@ static struct client *client_new(struct control *control, int fd)
     return NULL;
 }
 
-static void control_ready(void *data, uint32_t events)
+/* false: nobody else waits, or can be accepted. */
+static bool accept_client(struct control *control)
 {
-    (void)events;
-    struct control *control = data;
     int fd = accept4(control->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
         accept_failed(control);
-        return;
+        return false;
     }
     char text[100];
     const char *refused = why_refused(control, fd, text, sizeof text);
     if (refused) {
         log_warnx("control: a client is refused: %s", refused);
         close(fd);
-        return;
+    } else {
+        client_new(control, fd);
     }
-    client_new(control, fd);
+    return true;
+}
+
+static void control_ready(void *data, uint32_t events)
+{
+    (void)events;
+    accept_client(data);
 }
 
 static struct control *control_new(struct supervisor *supervisor)
 {
     struct control *control = xcalloc(1, sizeof *control);
     control->supervisor = supervisor;
-    control->again = (struct loop_timer){ .expired = watch, .data = control };
+    control->again = (struct loop_timer){ .expired = watch_again, .data = control };
     return control;
 }
 
 static void start_watching(struct control *control)
 {
     control->source = (struct loop_source){ .fd = control->listener->fd, .ready = control_ready, .data = control };
-    watch(control);
+    watch_again(control);
+}
+
+static struct listener *acquire(struct control *control, const char *path, struct strbuf *error)
+{
+    char *address = xstrdup(path);
+    const struct config_listen where = { .type = LISTEN_UNIX, .address = address };
+    const struct config_socket settings = { .mode = 0600, .backlog = CLIENTS_MAX };
+    struct listener *listener = listener_acquire(&control->set, &where, 0, &settings, error);
+    free(address);
+    return listener;
 }
 
 struct control *control_open(struct supervisor *supervisor, const char *path, struct strbuf *error)
 {
     struct control *control = control_new(supervisor);
-    char *address = xstrdup(path);
-    const struct config_listen where = { .type = LISTEN_UNIX, .address = address };
-    const struct config_socket settings = { .mode = 0600, .backlog = CLIENTS_MAX };
-    control->listener = listener_acquire(&control->set, &where, 0, &settings, error);
-    free(address);
+    control->listener = acquire(control, path, error);
     if (!control->listener) {
         free(control);
         return NULL;
     }
     start_watching(control);
     return control;
+}
+
+const struct listener_set *control_listeners(const struct control *control)
+{
+    return &control->set;
+}
+
+void control_look(struct control *control, int watch)
+{
+    struct strbuf error = { 0 };
+    struct listener *before = control->listener;
+    if (listener_look(before, watch) != LISTENER_FILE_MISSING)
+        return;
+    struct listener *anew = acquire(control, before->address, &error);
+    if (!anew) {
+        log_warnx("control: %s", error.data);
+        strbuf_free(&error);
+        return;
+    }
+    log_warnx("control: %s was removed, and is bound anew", before->address);
+    while (accept_client(control))
+        continue;
+    loop_timer_clear(control->supervisor->loop, &control->again);
+    loop_remove(control->supervisor->loop, &control->source);
+    listener_release_pool(&control->set, before);
+    control->listener = anew;
+    start_watching(control);
+    listener_look(anew, watch);
 }
 
 void control_ask_again(struct control *control)

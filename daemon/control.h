@@ -10,12 +10,19 @@
 #include "strbuf.h"
 
 struct control;
+struct listener_set;
 struct supervisor;
 struct state_reader;
 struct state_writer;
 
 /* NULL: `error` says why (another cowherd runs, the folder is missing, ...). */
 struct control *control_open(struct supervisor *supervisor, const char *path, struct strbuf *error);
+
+/* Binds the socket anew where its file was removed. `watch`: as for listener_look. */
+void control_look(struct control *control, int watch);
+
+/* Those that it listens on. */
+const struct listener_set *control_listeners(const struct control *control);
 
 /*
  * For an upgrade (upgrade.h): who waits for an outcome, but for that of the upgrade, is told to ask again; then the

@@ -43,6 +43,11 @@ int64_t crash_loop_retry_pause(struct pool *pool)
     return backoff_failed(&pool->failures, &mold_policy, (uint32_t)random_bits());
 }
 
+int64_t crash_loop_rebind_pause(struct pool *pool)
+{
+    return backoff_failed(&pool->rebinds, &mold_policy, (uint32_t)random_bits());
+}
+
 static void note_poison(struct worker *worker)
 {
     struct generation *generation = worker->generation;

@@ -15,6 +15,8 @@ int64_t crash_loop_pause(struct generation *generation, bool died_young);
 
 /* The serving generation has lost its mold, or its successor failed: a new one is tried in so many ns. */
 int64_t crash_loop_retry_pause(struct pool *pool);
+/* A socket file is missing, and the generation that was to bind it anew has failed: the same. */
+int64_t crash_loop_rebind_pause(struct pool *pool);
 
 /*
  * A worker was reaped; `killed`: by us. Was it for memory, and is its request to blame? Before its obituary, while its

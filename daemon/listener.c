@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -328,6 +329,47 @@ void listener_settle(struct listener *listener, const struct config_socket *sett
     if (listener->backlog != settings->backlog && listen(listener->fd, settings->backlog) == 0)
         listener->backlog = settings->backlog;
     strbuf_free(&error);
+}
+
+static bool has_its_folder(const struct listener *listener)
+{
+    const char *slash = strrchr(listener->address, '/');
+    char *folder = xstrndup(listener->address, slash ? (size_t)(slash + 1 - listener->address) : 0);
+    struct stat status;
+    bool there = stat(*folder ? folder : ".", &status) == 0;
+    free(folder);
+    return there;
+}
+
+enum listener_file listener_look(struct listener *listener, int watch)
+{
+    struct stat status;
+    if (!listener->bound_file)
+        return LISTENER_FILE_GOOD;
+    /* Watched before it is looked at. (A file that is watched already stays so.) The removal of one changes its links,
+     * which is told as a change of its attributes: what is bound to it keeps it alive. */
+    if (watch >= 0)
+        inotify_add_watch(watch, listener->address, IN_ATTRIB | IN_MOVE_SELF | IN_DONT_FOLLOW);
+    if (has_its_file(listener)) {
+        listener->lost = false;
+        return LISTENER_FILE_GOOD;
+    }
+    bool taken = lstat(listener->address, &status) == 0;
+    if (!taken && errno == ENOENT && has_its_folder(listener))
+        return LISTENER_FILE_MISSING;
+    if (!listener->lost)
+        log_warnx("%s: %s: nobody can connect until that is mended", listener->address,
+                  taken ? "another file has taken the place of the socket" : "the socket can't be reached any more");
+    listener->lost = true;
+    return LISTENER_FILE_LOST;
+}
+
+bool listeners_lost(const struct listener_set *set)
+{
+    for (const struct listener *listener = set->first; listener; listener = listener->next)
+        if (listener->lost && listener->pools > 0)
+            return true;
+    return false;
 }
 
 /* Removes the socket file, unless another one has taken its place. */

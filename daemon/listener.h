@@ -19,6 +19,13 @@
 struct state_reader;
 struct state_writer;
 
+/* What is at the path of a listener. */
+enum listener_file {
+    LISTENER_FILE_GOOD,    /* its socket, or it has no file of its own */
+    LISTENER_FILE_MISSING, /* nothing, and the folder is there: it can be bound anew */
+    LISTENER_FILE_LOST,    /* somebody else's file, or there is no such folder (any more) */
+};
+
 struct listener {
     char *address; /* as in the configuration's canonical form */
     enum config_listen_type type;
@@ -30,6 +37,7 @@ struct listener {
     bool bound_file;
     dev_t device;
     ino_t inode;
+    bool lost;        /* its file, see LISTENER_FILE_LOST */
     unsigned pools;   /* pools that name it */
     unsigned holders; /* pools and generations */
     struct listener *next;
@@ -55,6 +63,15 @@ struct listener *listener_acquire(struct listener_set *set, const struct config_
 
 /* The settings (owner, group, mode, backlog) are in force now. What can't be done is logged. */
 void listener_settle(struct listener *listener, const struct config_socket *settings);
+
+/*
+ * Looks at its file. A loss is logged once. `watch` (-1: none) is inotify's, which becomes readable when a file that
+ * was good here is removed, replaced or moved.
+ */
+enum listener_file listener_look(struct listener *listener, int watch);
+
+/* Whether one that a pool names has lost its file, as far as listener_look knows. */
+bool listeners_lost(const struct listener_set *set);
 
 /* A pool no longer names it (gives back listener_acquire's hold). */
 void listener_release_pool(struct listener_set *set, struct listener *listener);

@@ -18,7 +18,7 @@
 #define GOES_ON "\nthe generation before it goes on serving"
 
 static void retry_expired(void *data);
-static void retry_later(struct pool *pool);
+static void look_for_retry(struct pool *pool);
 
 struct pool *pool_new(struct supervisor *supervisor, const char *name)
 {
@@ -138,8 +138,7 @@ static void start_generation(struct pool *pool, struct config *config, struct ti
         free(text);
         strbuf_free(&error);
         supervisor_pool_changed(pool->supervisor);
-        if (pool->serving && pool->serving->mold.pid == 0)
-            retry_later(pool);
+        look_for_retry(pool);
         renewal_set(pool);
         return;
     }
@@ -232,6 +231,7 @@ void pool_generation_serves(struct pool *pool, struct generation *generation)
     pool->stuck = NULL;
     generation->serves_after_ns = clock_monotonic_ns() - generation->asked_ns;
     remember_error(pool, 0, NULL);
+    backoff_succeeded(&pool->rebinds);
     renewal_set(pool);
 
     struct listener **old_listeners = pool->listeners;
@@ -271,22 +271,47 @@ static void retry_expired(void *data)
     pool_renew(data);
 }
 
-/* The workers of a generation without a mold serve on, but none of them can be replaced. */
-static void retry_later(struct pool *pool)
+static const struct listener *missing_socket(const struct pool *pool, int watch)
 {
-    int64_t pause = crash_loop_retry_pause(pool);
-    log_warnx("%s: the serving generation has no mold: a new one is tried in %.1f s", pool->name,
-              (double)pause / (double)CLOCK_NS_PER_S);
+    const struct listener *missing = NULL;
+    for (size_t i = 0; i < pool->listener_count; i++)
+        if (listener_look(pool->listeners[i], watch) == LISTENER_FILE_MISSING)
+            missing = pool->listeners[i];
+    return missing;
+}
+
+/* The workers of a generation without a mold serve on, but none of them can be replaced. */
+static void look_for_retry(struct pool *pool)
+{
+    if (!pool->serving || pool->upcoming || pool->stopping)
+        return;
+    const struct listener *missing = NULL;
+    bool without_mold = pool->serving->mold.pid == 0;
+    if (!without_mold && !(missing = missing_socket(pool, -1)))
+        return;
+    int64_t pause = without_mold ? crash_loop_retry_pause(pool) : crash_loop_rebind_pause(pool);
+    log_warnx("%s: %s%s: a new one is tried in %.1f s", pool->name,
+              without_mold ? "the serving generation has no mold" : "no generation listens any more at ",
+              without_mold ? "" : missing->address, (double)pause / (double)CLOCK_NS_PER_S);
     loop_timer_set(pool->supervisor->loop, &pool->retry, clock_monotonic_ns() + pause);
     fallback_look(&pool->fallback);
+}
+
+void pool_look_at_sockets(struct pool *pool, int watch)
+{
+    const struct listener *missing = missing_socket(pool, watch);
+    if (!missing || !pool->serving || pool->upcoming || pool->stopping || loop_timer_is_set(&pool->retry))
+        return;
+    log_warnx("%s: %s was removed: a new generation binds it anew", pool->name, missing->address);
+    pool_renew(pool);
 }
 
 void pool_mold_died(struct pool *pool, struct generation *generation)
 {
     if (clock_monotonic_ns() - generation->mold.started_ns > MOLD_PROVEN_NS)
         backoff_succeeded(&pool->failures);
-    if (pool->serving == generation && !pool->upcoming && !pool->stopping)
-        retry_later(pool);
+    if (pool->serving == generation)
+        look_for_retry(pool);
 }
 
 void pool_generation_failed(struct pool *pool, struct generation *generation)
@@ -309,8 +334,8 @@ void pool_generation_failed(struct pool *pool, struct generation *generation)
         workers_recycle(pool->serving);
     if (pool->next)
         start_next(pool);
-    else if (pool->serving && pool->serving->mold.pid == 0 && !pool->stopping)
-        retry_later(pool);
+    else
+        look_for_retry(pool);
 }
 
 void pool_generation_over(struct pool *pool, struct generation *generation)

@@ -50,6 +50,7 @@ struct pool {
     struct ticket_list next_tickets;
     struct loop_timer retry;   /* the mold died: another generation is tried after a pause */
     struct backoff failures;   /* of such retries, in a row */
+    struct backoff rebinds;    /* the same where a socket file is missing, and the mold is there */
     struct loop_timer renewal; /* the next generation unasked, see renewal.h */
     struct fallback fallback;
     uint64_t killed_for_memory; /* workers, by the kernel */
@@ -72,6 +73,12 @@ void pool_reload(struct pool *pool, struct config *config, struct ticket *ticket
 
 /* Starts a generation with the configuration that serves, when none is coming up. */
 void pool_renew(struct pool *pool);
+
+/*
+ * Where the file of a listener was removed, a new generation binds it anew: now, or after a pause when that has failed.
+ * `watch`: as for listener_look.
+ */
+void pool_look_at_sockets(struct pool *pool, int watch);
 
 /* No new connections; running requests finish. When `now`, everything is killed. */
 void pool_stop(struct pool *pool, bool now);

@@ -153,7 +153,7 @@ void status_server_init(struct status_server *server, struct supervisor *supervi
     *server = (struct status_server){ .supervisor = supervisor, .channel = { .fd = -1 } };
 }
 
-void status_server_look(struct status_server *server)
+void status_server_look(struct status_server *server, int watch)
 {
     const struct supervisor *supervisor = server->supervisor;
     const char *address = supervisor->config->status_listen;
@@ -164,7 +164,10 @@ void status_server_look(struct status_server *server)
         return;
     if (server->listener && !address)
         let_go(server);
-    if (address && (!server->listener || strcmp(server->listener->address, address) != 0)) {
+    bool missing = server->listener && listener_look(server->listener, watch) == LISTENER_FILE_MISSING;
+    if (missing)
+        log_warnx("status: %s was removed, and is bound anew", server->listener->address);
+    if (address && (!server->listener || missing || strcmp(server->listener->address, address) != 0)) {
         struct listener *listener = acquire(server, address);
         if (listener) {
             let_go(server);
@@ -178,7 +181,7 @@ void status_server_look(struct status_server *server)
 void status_server_configured(struct status_server *server)
 {
     server->complained = false;
-    status_server_look(server);
+    status_server_look(server, -1);
 }
 
 bool status_server_reaped(struct status_server *server, pid_t pid, int status)
@@ -189,7 +192,7 @@ bool status_server_reaped(struct status_server *server, pid_t pid, int status)
     log_warnx("status: its process (pid %ld) ended: %s; another one is started", (long)pid, obituary_cause(status));
     close_channel(server);
     server->pid = 0;
-    status_server_look(server);
+    status_server_look(server, -1);
     return true;
 }
 

@@ -35,8 +35,8 @@ void status_server_init(struct status_server *server, struct supervisor *supervi
 /* The configuration has changed: it listens where that says. Where that fails, the old address stays in use. */
 void status_server_configured(struct status_server *server);
 
-/* A second has passed: tries again what has failed. */
-void status_server_look(struct status_server *server);
+/* A second has passed, or a socket was removed: tries again what has failed. `watch`: as for listener_look. */
+void status_server_look(struct status_server *server, int watch);
 
 /* Takes a reaped process: true when it was this one. */
 bool status_server_reaped(struct status_server *server, pid_t pid, int status);

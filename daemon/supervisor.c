@@ -100,6 +100,7 @@ static void pools_changed(void *data)
         look_while_starting(supervisor);
     if (supervisor->state == SUPERVISOR_STOPPING && supervisor->pool_count == 0)
         loop_stop(supervisor->loop);
+    socket_files_look(&supervisor->socket_files); /* those of a generation that came up are watched from here */
     announce_look(&supervisor->announce, supervisor);
 }
 
@@ -239,7 +240,7 @@ static void tick(void *data)
         workers_recycle(pool->serving);
     }
     announce_look(&supervisor->announce, supervisor);
-    status_server_look(&supervisor->status_server);
+    socket_files_look(&supervisor->socket_files);
     oom_watch_look(&supervisor->oom_watch, clock_monotonic_ns());
     loop_timer_set(supervisor->loop, &supervisor->tick, clock_monotonic_ns() + CLOCK_NS_PER_S);
 }
@@ -306,6 +307,7 @@ static void prepare(struct supervisor *supervisor)
     announce_open(&supervisor->announce, supervisor->loop);
     upgrade_init(supervisor);
     status_server_init(&supervisor->status_server, supervisor);
+    socket_files_open(&supervisor->socket_files, supervisor);
     supervisor->changed = (struct loop_timer){ .expired = pools_changed, .data = supervisor };
     supervisor->tick = (struct loop_timer){ .expired = tick, .data = supervisor };
 }
@@ -326,6 +328,7 @@ static void end(struct supervisor *supervisor)
     announce_close(&supervisor->announce);
     oom_watch_stop(&supervisor->oom_watch);
     ticket_list_settle(&supervisor->stop_tickets, true, "stopped");
+    socket_files_close(&supervisor->socket_files);
     status_server_close(&supervisor->status_server);
     if (supervisor->control)
         control_close(supervisor->control);

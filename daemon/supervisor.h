@@ -14,6 +14,7 @@
 #include "oom_watch.h"
 #include "pool.h"
 #include "sampler.h"
+#include "socket_files.h"
 #include "status_server.h"
 #include "ticket.h"
 #include "upgrade.h"
@@ -41,6 +42,7 @@ struct supervisor {
     struct announce announce;
     struct oom_watch oom_watch;
     struct status_server status_server;
+    struct socket_files socket_files;
     struct ticket_list stop_tickets;
     struct upgrade upgrade;
     struct dev *dev; /* NULL: it isn't for development */

@@ -1,5 +1,6 @@
 """Listening sockets: bound by cowherd, with owner, mode and backlog, and handed over by systemd."""
 
+import concurrent.futures
 import contextlib
 import grp
 import os
@@ -13,7 +14,7 @@ import threading
 import pytest
 
 import fastcgi
-from herd import ENVIRONMENT, Load, free_port, wait_until
+from herd import ENVIRONMENT, PATIENCE, Load, free_port, wait_until
 
 X = 'run ->(env) { [200, {}, ["x"]] }'
 HOLD = """
@@ -107,26 +108,51 @@ def test_settings_change_when_the_new_generation_serves_and_not_before(cowherd):
 # -- the file
 
 
-def test_a_removed_socket_file_is_bound_anew_by_the_next_reload(cowherd):
+def wait_generations(herd, number):
+    """One serves whose number is so high, and none is coming up."""
+
+    def settled():
+        pool = herd.pool()
+        return pool["generation"] >= number and len(pool["generations"]) == 1 and pool["generation"]
+
+    return herd.wait_until(settled, what=lambda: herd.pool())
+
+
+@pytest.mark.parametrize("away", [os.unlink, lambda path: os.rename(path, "%s.away" % path)])
+def test_a_removed_socket_file_is_bound_anew(cowherd, away):
+    """By a new generation, with its mode; nobody has to ask for it."""
     cowherd.configure(socket={"mode": "0640"})
-    app = cowherd.app(X)
+    cowherd.app(X)
     cowherd.start()
-    os.unlink(cowherd.address())
     for generation in (2, 3):
-        assert cowherd.reload().returncode == 0
-        cowherd.wait_ready(generation=generation)
+        away(cowherd.address())
+        wait_generations(cowherd, generation)
         assert cowherd.request().text == "x"
         assert stat_of(cowherd.address())[2] == 0o640
-    # Also after a reload that failed with the path bound anew.
-    os.unlink(cowherd.address())
-    app.write_text(BROKEN)
-    assert cowherd.reload().returncode == 1
-    app.write_text(X)
-    assert cowherd.reload().returncode == 0
-    assert cowherd.request().text == "x"
+    assert len(cowherd.log_lines("%s was removed: a new generation binds it anew" % cowherd.address())) == 2
     assert len(cowherd.pool()["listen"]) == 1
     assert cowherd.stop() == 0
     assert not os.path.lexists(cowherd.address())
+
+
+def test_a_removed_socket_file_waits_for_an_app_that_loads(cowherd):
+    """A generation that fails is tried again after a pause, or with a reload."""
+    app = cowherd.app(X)
+    cowherd.start()
+    app.write_text(BROKEN)
+    os.unlink(cowherd.address())
+    cowherd.wait_log("no generation listens any more at %s: a new one is tried in" % cowherd.address())
+    assert not os.path.lexists(cowherd.address())
+    app.write_text(X)
+    wait_generations(cowherd, 3)
+    assert cowherd.request().text == "x"
+    app.write_text(BROKEN)
+    os.unlink(cowherd.address())
+    cowherd.wait_until(lambda: len(cowherd.log_lines("no generation listens any more")) >= 2)
+    app.write_text(X)
+    cowherd.wait_until(lambda: cowherd.reload().returncode == 0)  # (one that was tried before that may fail yet)
+    assert cowherd.request().text == "x"
+    assert len(cowherd.pool()["listen"]) == 1
 
 
 def test_what_waits_behind_a_removed_socket_file_is_answered(cowherd):
@@ -140,20 +166,38 @@ def test_what_waits_behind_a_removed_socket_file_is_answered(cowherd):
         with fifo.wait_reader():
             response = waiting.start()
             os.unlink(cowherd.address())
-            assert cowherd.reload().returncode == 0
+            cowherd.wait_until(lambda: cowherd.pool()["generation"] == 2)
             assert cowherd.request().text == "x"
         assert busy.read_response(held).text == "x"
         assert waiting.read_response(response).text == "x"
+
+
+def test_a_removed_control_socket_is_bound_anew(cowherd):
+    """Who waits for an outcome gets it over the old one."""
+    fifo = cowherd.fifo()
+    app = cowherd.app(X)
+    cowherd.start()
+    app.write_text('File.open("%s") { |f| f.read }\n%s' % (fifo, X))
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+        reload = aside.submit(cowherd.reload)
+        with fifo.wait_reader():
+            os.unlink(cowherd.settings["control"])
+            cowherd.wait_until(cowherd.try_status)
+            assert stat_of(cowherd.settings["control"])[2] == 0o600
+        assert reload.result(PATIENCE).returncode == 0
+    assert cowherd.stop() == 0
+    assert not os.path.lexists(cowherd.settings["control"])
 
 
 def test_another_s_socket_in_its_place_is_refused_and_left_alone(cowherd):
     cowherd.app(X)
     cowherd.start()
     path = cowherd.address()
-    os.unlink(path)
     with socket.socket(socket.AF_UNIX) as other:
-        other.bind(str(path))
+        other.bind("%s.other" % path)
         other.listen()
+        os.rename("%s.other" % path, path)
+        cowherd.wait_log("%s: another file has taken the place of the socket" % path)
         result = cowherd.reload()
         assert result.returncode == 1
         assert "%s: another process is listening there" % path in result.stderr
