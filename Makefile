@@ -574,7 +574,7 @@ fuzz:
 	@$(MAKE) --no-print-directory $(FUZZ:%=$(B)/fuzz/fuzz_%)
 	@test/fuzz/run --build $(B) --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS) $(FUZZ)
 
-# Reloads, recycles, deaths, signals and bad requests under load, in full; `make test` has a tenth of each.
+# Reloads, recycles, faults of processes and files, bad requests under load, in full; `make test` has a tenth of each.
 # CHAOS: of which scenarios ("reloads", "killed and nginx"); SEED: that was printed, to repeat them.
 CHAOS ?=
 SEED  ?=
@@ -734,7 +734,7 @@ help:
 	@echo 'make mruby      fetches and builds mruby; MRUBY_SRC=DIR, MRUBY_CONFIG=FILE, DEBIAN_MIRROR=URL'
 	@echo 'make demo       two example apps behind nginx on 127.0.0.1:8080; ONCE=1 ends by itself'
 	@echo 'make test       everything; make check: without the system tests; make asan: with sanitizers'
-	@echo 'make chaos      CHAOS=reloads SEED=; reloads, recycles, deaths, signals, bad requests under load: minutes'
+	@echo 'make chaos      CHAOS=reloads SEED=; reloads, recycles, faults of processes and files, bad requests: minutes'
 	@echo 'make conformance FRONT_ENDS="nginx h2o"; the same cases with nginx, lighttpd, Apache, haproxy, caddy and h2o: minutes'
 	@echo 'make hostile    clients that keep to no rule, in every shape and number: others are served meanwhile'
 	@echo 'make soak       SOAK_MINUTES=30; everything on at once: does anything fail, leak, grow or stay behind?'

@@ -115,6 +115,8 @@ class Clients:
                     self.failures.append((outcome, detail, about["uri"]))
             if self._pause:
                 self._stop.wait(rng.uniform(0, self._pause))
+            if outcome == "refused":
+                self._stop.wait(0.01)  # nobody there: the others are to have the processor
         with self._lock:
             self.retries += client.retries
         client.close()

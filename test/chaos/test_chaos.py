@@ -7,7 +7,8 @@ import time
 import pytest
 
 from clients import Clients, app
-from herd import process_alive, session_processes, wait_until
+from herd import process_alive, wait_until
+from soundness import assert_as_after_the_start, assert_nothing_failed, children_that_nobody_reaps, wait_books
 from test_nginx import NGINX, Front
 
 FASTCGI = {"new-connections": {"keep": False}, "kept-connections": {"keep": True}}
@@ -30,33 +31,8 @@ def front(cowherd):
         nginx.stop()
 
 
-def books_balance(herd, pool="web"):
-    ledger = herd.ledger(pool)
-    ended = ledger["completed"] + ledger["error_answered"] + ledger["client_gone"] + ledger["lost"]
-    return ledger if ledger["accepted"] == ended else None
-
-
-def wait_books(herd):
-    return herd.wait_until(lambda: books_balance(herd), what=lambda: "the ledger: %s" % herd.ledger())
-
-
 def recycled(herd):
     return sum(herd.pool()["recycled"].values())
-
-
-def assert_nothing_failed(clients, herd):
-    assert clients.failed == 0, (clients.outcomes, clients.failures[:10])
-    ledger = wait_books(herd)
-    assert (ledger["error_answered"], ledger["client_gone"], ledger["lost"]) == (0, 0, 0)
-    return ledger
-
-
-def assert_as_after_the_start(herd, workers):
-    """One supervisor, one mold, the workers, and nothing else."""
-    herd.wait_until(
-        lambda: len(session_processes(herd.process.pid)) == 2 + workers,
-        what=lambda: session_processes(herd.process.pid),
-    )
 
 
 # -- 200 reloads
@@ -201,11 +177,6 @@ def one_generation(herd):
     pool = herd.pool()
     settled = {w["generation"] for w in pool["workers"]} == {pool["generation"]} and len(pool["generations"]) == 1
     return settled and all(w["state"] in ("idle", "busy") for w in pool["workers"]) and pool["generation"]
-
-
-def children_that_nobody_reaps(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as children:
-        return [child for child in children.read().split() if not process_alive(int(child))]
 
 
 # -- requests that never end
