@@ -109,6 +109,7 @@ void supervisor_open_signals(struct supervisor *supervisor)
     for (size_t i = 0; i < sizeof handled / sizeof *handled; i++)
         sigaddset(&set, handled[i]);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log file that may not grow */
     /* An ignored SIGCHLD, inherited from who started us, would reap behind our back. */
     signal(SIGCHLD, SIG_DFL);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)

@@ -1,5 +1,6 @@
 #include "access_log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <syslog.h>
@@ -13,7 +14,8 @@
 #include "strbuf.h"
 
 #define KEPT_CAPACITY 16384 /* a line longer than this is not kept room for */
-#define SYSLOG_MAX 65536    /* a datagram can't hold every line: what is longer is cut */
+#define LOST_TOLD_NS CLOCK_NS_PER_S
+#define SYSLOG_MAX 65536 /* a datagram can't hold every line: what is longer is cut */
 
 static struct {
     int fd;
@@ -23,6 +25,10 @@ static struct {
     const char *pool;
     unsigned worker;
     struct strbuf line;
+    uint64_t lost; /* lines, since the descriptor last took one whole */
+    int lost_error;
+    int64_t lost_since_ns;
+    bool cut; /* part of a line is there, without its end */
     time_t stamp_second;
     char stamp[40];
 } access_log = { .fd = -1 };
@@ -39,8 +45,24 @@ void access_log_open(int fd, bool to_syslog, enum config_access_format format, c
         openlog("cowherd", LOG_PID, LOG_DAEMON);
 }
 
+static void tell_lost(void)
+{
+    log_warnx("%" PRIu64 " %s lost: %s", access_log.lost,
+              access_log.lost == 1 ? "line of the access log is" : "lines of the access log are",
+              strerror(access_log.lost_error));
+    access_log.lost = 0;
+}
+
+void access_log_end(void)
+{
+    if (access_log.lost > 0)
+        tell_lost();
+}
+
 void access_log_replace(int fd)
 {
+    access_log_end();
+    access_log.cut = false;
     if (access_log.fd != -1)
         close(access_log.fd);
     access_log.fd = fd;
@@ -145,6 +167,43 @@ static const char *colour_of(int status)
     return status >= 500 ? "\033[31m" : status >= 400 ? "\033[33m" : status >= 300 ? "\033[36m" : "\033[32m";
 }
 
+/* One write, and more only when that was cut short. Whether all was taken. */
+static bool deliver(const struct strbuf *line)
+{
+    size_t written = 0;
+
+    while (written < line->length) {
+        ssize_t count = write(access_log.fd, line->data + written, line->length - written);
+
+        if (count == -1 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            break;
+        written += (size_t)count;
+    }
+    if (written == line->length)
+        access_log.cut = false;
+    else if (written > 0)
+        access_log.cut = true;
+    return written == line->length;
+}
+
+/* A log that can't be written to must not stop the service: what it doesn't take is counted, and told, not too often.
+ */
+static void deliver_or_count(const struct strbuf *line, int64_t now_ns)
+{
+    if (deliver(line)) {
+        if (access_log.lost > 0 && now_ns - access_log.lost_since_ns > LOST_TOLD_NS)
+            tell_lost();
+        return;
+    }
+    access_log.lost_error = errno;
+    if (access_log.lost++ > 0)
+        return;
+    access_log.lost_since_ns = now_ns;
+    log_warnx("the access log can't be written: %s", strerror(access_log.lost_error));
+}
+
 void access_log_write(const struct request *request, int64_t finished_ns)
 {
     struct strbuf *line = &access_log.line;
@@ -153,6 +212,8 @@ void access_log_write(const struct request *request, int64_t finished_ns)
         return;
     const char *colour = access_log.in_colour ? colour_of(request->status) : "";
     line->length = 0;
+    if (access_log.cut)
+        strbuf_puts(line, "\n");
     strbuf_puts(line, colour);
     if (access_log.format == ACCESS_JSON)
         append_json(line, request, finished_ns);
@@ -164,9 +225,7 @@ void access_log_write(const struct request *request, int64_t finished_ns)
         syslog(LOG_INFO, "%.*s", SYSLOG_MAX, line->data);
     } else {
         strbuf_puts(line, "\n");
-        /* One write or none: a log that can't be written to must not stop the service. */
-        ssize_t written = write(access_log.fd, line->data, line->length);
-        (void)written;
+        deliver_or_count(line, finished_ns);
     }
     if (line->capacity > KEPT_CAPACITY)
         strbuf_free(line);

@@ -1,6 +1,7 @@
 /*
  * The access log, written by each worker: one write(2) of one line on a descriptor opened with O_APPEND (lines of
- * several workers never mix), or syslog(3).
+ * several workers never mix), or syslog(3). A line that is not taken (a full disk) is lost: the error log says so, and
+ * how many there were when lines are taken again.
  */
 #ifndef COWHERD_ACCESS_LOG_H
 #define COWHERD_ACCESS_LOG_H
@@ -13,6 +14,8 @@
 void access_log_open(int fd, bool to_syslog, enum config_access_format format, const char *pool, unsigned worker);
 void access_log_replace(int fd);
 bool access_log_enabled(void);
+/* The worker leaves: tells what is lost. */
+void access_log_end(void);
 
 /*
  * One line for a finished request. common: host ident user [time] "request" status bytes; combined adds "referer"

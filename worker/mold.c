@@ -108,9 +108,10 @@ static void limit_descriptors(unsigned long soft)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* (A write beyond rlimits.fsize fails with EFBIG then, for apps as for the access log.) */
 static void ignore_stray_signals(void)
 {
-    static const int strays[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE };
+    static const int strays[] = { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ };
     for (size_t i = 0; i < sizeof strays / sizeof *strays; i++)
         signal(strays[i], SIG_IGN);
 }
@@ -292,6 +293,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     start(&server);
     int64_t deadline_ns = server.traced ? traced_worker_run(&server) : server_run(&server);
     stop(&server, deadline_ns);
+    access_log_end();
     fflush(stdout);
     _exit(0);
 }

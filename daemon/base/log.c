@@ -38,6 +38,13 @@ static int sink_fd = STDERR_FILENO;
 static bool in_colour;
 static enum log_level threshold = LOG_LEVEL_INFO;
 
+/* What the descriptor has not taken since it last took a line whole. */
+static struct {
+    unsigned long long lines;
+    int error;
+    bool cut; /* part of a line is there, without its end */
+} lost;
+
 /*
  * A line being put together. Out of memory can't be reported by allocating: a line that gets no more room is cut.
  * (Hence no strbuf, whose failure is a call of fatalx.)
@@ -136,11 +143,16 @@ static void line_escape(struct line *line, const char *text, size_t length, char
     }
 }
 
-/* One write(2); more only when the first was cut short. A sink that takes nothing loses the line: nobody to tell. */
-static void line_write(struct line *line, int fd)
+/*
+ * With its newline; one write(2), more only when the first was cut short. Returns how much of the line was not taken
+ * (errno says why).
+ */
+static size_t line_write(struct line *line, int fd)
 {
+    size_t written = 0;
+
     line->data[line->length++] = '\n';
-    for (size_t written = 0; written < line->length;) {
+    while (written < line->length) {
         ssize_t count = write(fd, line->data + written, line->length - written);
 
         if (count == -1 && errno == EINTR)
@@ -149,7 +161,7 @@ static void line_write(struct line *line, int fd)
             break;
         written += (size_t)count;
     }
-    line->length = 0;
+    return line->length - written;
 }
 
 static void bracket(struct line *line, const char *source)
@@ -165,22 +177,73 @@ static void bracket(struct line *line, const char *source)
     line_puts(line, "] ");
 }
 
+/* What a line of the log begins with. */
+static void line_head(struct line *line, enum log_level level, const char *source)
+{
+    char now[CLOCK_ISO8601_SIZE];
+
+    if (in_colour)
+        line_puts(line, levels[level].colour);
+    line_puts(line, clock_iso8601(now));
+    line_puts(line, " ");
+    line_puts(line, levels[level].name);
+    line_puts(line, " ");
+    bracket(line, source);
+}
+
+/* Whether the descriptor has taken it. */
+static bool deliver(struct line *line)
+{
+    size_t left = line_write(line, sink_fd);
+
+    if (left == 0) {
+        lost.cut = false;
+    } else {
+        lost.error = errno;
+        lost.cut = lost.cut || left < line->length;
+    }
+    return left == 0;
+}
+
+/* Before the first line that follows those that are lost. */
+static bool tell_lost(void)
+{
+    struct line line;
+    char text[200];
+
+    line_start(&line);
+    if (lost.cut)
+        line_puts(&line, "\n");
+    line_head(&line, LOG_LEVEL_WARN, NULL);
+    snprintf(text, sizeof text, "%llu %s lost: %s", lost.lines,
+             lost.lines == 1 ? "line of this log is" : "lines of this log are", strerror(lost.error));
+    line_puts(&line, text);
+    if (in_colour)
+        line_puts(&line, COLOUR_OFF);
+    bool told = deliver(&line);
+    if (told)
+        lost.lines = 0;
+    line_free(&line);
+    return told;
+}
+
+/* A line that can't be written is counted; that it is so stands on standard error, for who keeps that elsewhere. */
+static void write_or_count(struct line *line)
+{
+    if ((lost.lines == 0 || tell_lost()) && deliver(line))
+        return;
+    if (lost.lines++ == 0 && sink_fd != STDERR_FILENO)
+        dprintf(STDERR_FILENO, "%s: the error log can't be written: %s\n", program_invocation_short_name,
+                strerror(lost.error));
+}
+
 static void put_line(enum log_level level, const char *source, const char *text, size_t length)
 {
     struct line line;
-    char now[CLOCK_ISO8601_SIZE];
 
     line_start(&line);
     switch (sink) {
-    case SINK_DESCRIPTOR:
-        if (in_colour)
-            line_puts(&line, levels[level].colour);
-        line_puts(&line, clock_iso8601(now));
-        line_puts(&line, " ");
-        line_puts(&line, levels[level].name);
-        line_puts(&line, " ");
-        bracket(&line, source);
-        break;
+    case SINK_DESCRIPTOR: line_head(&line, level, source); break;
     case SINK_SYSLOG:
         if (source != NULL)
             bracket(&line, source);
@@ -198,6 +261,8 @@ static void put_line(enum log_level level, const char *source, const char *text,
         line_puts(&line, COLOUR_OFF);
     if (sink == SINK_SYSLOG)
         syslog(levels[level].priority, "%.*s", line.length > 65536 ? 65536 : (int)line.length, line.data);
+    else if (sink == SINK_DESCRIPTOR)
+        write_or_count(&line);
     else
         line_write(&line, sink_fd);
     line_free(&line);

@@ -24,7 +24,10 @@ const char *log_level_name(enum log_level level);
 
 void log_set_level(enum log_level level);
 
-/* Where lines go. Until one is chosen: "PROGRAM: text" on standard error. The descriptor stays the caller's. */
+/*
+ * Where lines go. Until one is chosen: "PROGRAM: text" on standard error. The descriptor stays the caller's. While it
+ * takes nothing (a full disk), lines are lost, and counted; the first one that is taken again is preceded by how many.
+ */
 void log_to_descriptor(int fd);
 /* Whether lines to a descriptor are in colour, by their level: for a terminal. */
 void log_set_colour(bool colour);

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include <cmocka.h>
 
 #include "app.h"
+#include "log.h"
 
 static struct request_transport transport;
 static struct request request;
@@ -190,12 +193,56 @@ static void test_replaced(void **state)
     assert_string_equal(log_text('[', ']'), "- - - [] \"- - -\" 200 12\n");
 }
 
+static void file_size_limit(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The file may not grow beyond the middle of a line. How many are lost is told once they are taken again for a second.
+ */
 static void test_log_that_cannot_be_written(void **state)
 {
+    int told[2];
+    char text[1024] = "";
+
     (void)state;
-    access_log_open(open("/dev/full", O_WRONLY | O_CLOEXEC), false, ACCESS_COMMON, "pool", 1);
-    access_log_write(&request, 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(pipe2(told, O_CLOEXEC | O_NONBLOCK), 0);
+    log_to_supervisor(told[1]);
+    access_log_open(log_fd, false, ACCESS_COMMON, "pool", 1);
+    file_size_limit(5);
+    for (int i = 0; i < 3; i++)
+        access_log_write(&request, 1);
+    file_size_limit(RLIM_INFINITY);
+    assert_true(read(told[0], text, sizeof text - 1) > 0);
+    assert_non_null(strstr(text, "the access log can't be written: File too large"));
+
+    access_log_write(&request, 2);
+    assert_int_equal(read(told[0], text, sizeof text - 1), -1);
+    access_log_write(&request, 2 + (int64_t)1001000000);
+    memset(text, 0, sizeof text);
+    assert_true(read(told[0], text, sizeof text - 1) > 0);
+    assert_non_null(strstr(text, "3 lines of the access log are lost: File too large"));
+    log_text('\0', '\0');
+    assert_int_equal(strncmp(written, "- - -\n- - - [", 13), 0);
+    assert_ptr_equal(strchr(strchr(strchr(written, '\n') + 1, '\n') + 1, '\n'), written + strlen(written) - 1);
+
+    access_log_replace(open("/dev/full", O_WRONLY | O_CLOEXEC));
+    access_log_write(&request, 3);
+    memset(text, 0, sizeof text);
+    assert_true(read(told[0], text, sizeof text - 1) > 0);
+    access_log_end();
+    assert_true(read(told[0], text, sizeof text - 1) > 0);
+    assert_non_null(strstr(text, "1 line of the access log is lost: No space left on device"));
+    log_fd = memfd_create("access", MFD_CLOEXEC);
     access_log_replace(log_fd);
+    close(told[0]);
+    close(told[1]);
+    log_to_descriptor(STDERR_FILENO);
 }
 
 static void test_long_line_is_not_kept(void **state)

@@ -7,9 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <regex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +108,10 @@ static void errno_is_added_and_preserved(void **state)
     log_info("lost");
     log_line(LOG_LEVEL_INFO, "x", "lost", 4);
     assert_int_equal(errno, ENOENT);
+    log_to_descriptor(sink[0]);
+    log_info("again");
+    assert_non_null(strstr(next_of("warn"), "] 2 lines of this log are lost: Bad file descriptor\n"));
+    assert_non_null(strstr(next_of("info"), "] again\n"));
 }
 
 static void levels_are_filtered(void **state)
@@ -289,6 +296,56 @@ static void random_bytes_are_survived(void **state)
     }
 }
 
+static void file_size_limit(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A file that may not grow beyond the middle of a line, and then may: every line of it is whole but the one cut. */
+static void lines_that_are_lost_are_counted(void **state)
+{
+    char text[4096];
+    int file = memfd_create("log", MFD_CLOEXEC), quiet = open("/dev/null", O_WRONLY);
+    int own = dup(STDERR_FILENO);
+
+    (void)state;
+    assert_true(file >= 0 && quiet >= 0 && own >= 0);
+    signal(SIGXFSZ, SIG_IGN);
+    fcntl(file, F_SETFL, O_APPEND);
+    log_to_descriptor(file);
+    log_info("the first");
+    off_t size = lseek(file, 0, SEEK_END);
+    dup2(quiet, STDERR_FILENO);
+    file_size_limit((rlim_t)size + 30);
+    for (int i = 0; i < 10; i++)
+        log_info("lost");
+    file_size_limit(RLIM_INFINITY);
+    dup2(own, STDERR_FILENO);
+    log_info("taken");
+    log_info("the last");
+
+    ssize_t length = pread(file, text, sizeof text - 1, 0);
+    assert_true(length > 0);
+    text[length] = '\0';
+    char *line = strtok(text, "\n");
+    assert_non_null(strstr(line, "] the first"));
+    line = strtok(NULL, "\n");
+    assert_int_equal(strlen(line), 30);
+    line = strtok(NULL, "\n");
+    assert_non_null(strstr(line, " warn [supervisor "));
+    assert_non_null(strstr(line, "] 10 lines of this log are lost: File too large"));
+    assert_non_null(strstr(strtok(NULL, "\n"), "] taken"));
+    assert_non_null(strstr(strtok(NULL, "\n"), "] the last"));
+    assert_null(strtok(NULL, "\n"));
+    close(file);
+    close(quiet);
+    close(own);
+}
+
 static void fatal_exits_with_1(void **state)
 {
     int status;
@@ -312,16 +369,10 @@ static void fatal_exits_with_1(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_line_has_time_level_and_source),
-        TEST(errno_is_added_and_preserved),
-        TEST(levels_are_filtered),
-        TEST(a_text_can_not_forge_a_line),
-        TEST(long_lines_are_whole),
-        TEST(records_travel),
-        TEST(a_text_can_not_forge_a_record),
-        TEST(garbage_is_plain_output),
-        TEST(random_bytes_are_survived),
-        TEST(fatal_exits_with_1),
+        TEST(a_line_has_time_level_and_source), TEST(errno_is_added_and_preserved), TEST(levels_are_filtered),
+        TEST(a_text_can_not_forge_a_line),      TEST(long_lines_are_whole),         TEST(records_travel),
+        TEST(a_text_can_not_forge_a_record),    TEST(garbage_is_plain_output),      TEST(random_bytes_are_survived),
+        TEST(lines_that_are_lost_are_counted),  TEST(fatal_exits_with_1),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
