@@ -463,6 +463,7 @@ $(eval $(call unit_test,time_out,worker/rack_failure $(HEAP) worker/interrupt wo
 $(eval $(call unit_test,vm,$(HEAP) worker/interrupt worker/time_out worker/vm worker/vm_describe worker/vm_random \
 	$(CORE),mruby))
 $(eval $(call unit_test,write_trace,$(HEAP) worker/block_owners worker/write_trace $(CORE),mruby))
+$(eval $(call unit_test,xalloc,$(CORE)))
 
 $(UNIT_TESTS):
 	$(call link,$(LIBRARIES) -lcmocka)

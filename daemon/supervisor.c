@@ -229,6 +229,7 @@ static bool all_busy(const struct generation *generation)
 static void tick(void *data)
 {
     struct supervisor *supervisor = data;
+    xalloc_be_patient();
     for (size_t i = 0; i < supervisor->pool_count; i++) {
         struct pool *pool = supervisor->pools[i];
         if (!pool->serving)

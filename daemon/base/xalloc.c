@@ -1,37 +1,84 @@
 #include "xalloc.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
-static void *checked(void *memory, size_t count, size_t size)
+/* More than what a supervisor takes for a reload of hundreds of apps. */
+#define RESERVE_SIZE ((size_t)1 << 20)
+#define ABSURD_SIZE ((size_t)1 << 30)
+#define PAUSE_NS (50 * CLOCK_NS_PER_MS)
+#define TOLD_NS (10 * CLOCK_NS_PER_S)
+
+static bool patient;
+static void *reserve;
+static int64_t told_ns;
+
+void xalloc_be_patient(void)
 {
-    if (memory == NULL)
+    patient = true;
+    if (reserve != NULL)
+        return;
+    reserve = malloc(RESERVE_SIZE);
+    if (reserve != NULL && told_ns != 0) {
+        log_info("there is memory again");
+        told_ns = 0;
+    }
+}
+
+/* Returns when it is worth another try. */
+static void wait_for_memory(size_t count, size_t size)
+{
+    const struct timespec pause = { .tv_nsec = PAUSE_NS };
+    int64_t now_ns = clock_monotonic_ns();
+    bool had_reserve = reserve != NULL;
+
+    if (!patient || count > ABSURD_SIZE / size)
         fatalx("out of memory (%zu times %zu bytes)", count, size);
-    return memory;
+    free(reserve);
+    reserve = NULL;
+    if (told_ns == 0 || now_ns - told_ns > TOLD_NS) {
+        log_warnx("out of memory (%zu times %zu bytes): %s", count, size,
+                  had_reserve ? "the reserve is used" : "waiting for it");
+        told_ns = now_ns;
+    }
+    if (!had_reserve)
+        nanosleep(&pause, NULL);
 }
 
 /* malloc(0) may return NULL, which would look like a failure: nothing is ever asked for fewer than one byte. */
 void *xmalloc(size_t size)
 {
-    return checked(malloc(size > 0 ? size : 1), 1, size);
+    return xreallocarray(NULL, 1, size);
 }
 
 void *xcalloc(size_t count, size_t size)
 {
+    void *memory;
+
     if (count == 0 || size == 0)
         count = size = 1;
-    return checked(calloc(count, size), count, size);
+    while ((memory = calloc(count, size)) == NULL)
+        wait_for_memory(count, size);
+    return memory;
 }
 
 void *xreallocarray(void *old, size_t count, size_t size)
 {
+    void *memory;
+
     if (count == 0 || size == 0)
         count = size = 1;
-    return checked(reallocarray(old, count, size), count, size);
+    while ((memory = reallocarray(old, count, size)) == NULL)
+        wait_for_memory(count, size);
+    return memory;
 }
 
 char *xstrdup(const char *string)
@@ -51,13 +98,17 @@ char *xstrndup(const char *string, size_t length)
 
 char *xasprintf(const char *format, ...)
 {
-    va_list arguments;
-    char *text = NULL;
+    va_list arguments, again;
 
     va_start(arguments, format);
-    int length = vasprintf(&text, format, arguments);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
     if (length < 0)
         fatal("cannot format \"%s\"", format);
+
+    char *text = xmalloc((size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
     return text;
 }
