@@ -120,6 +120,7 @@ DAEMON := \
 	daemon/scaling \
 	daemon/shared_library \
 	daemon/socket_files \
+	daemon/shortage \
 	daemon/spawn_mold \
 	daemon/state_adopt \
 	daemon/state_save \

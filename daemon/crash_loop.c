@@ -9,14 +9,24 @@
 #include "clock.h"
 #include "log.h"
 #include "random_bits.h"
+#include "shortage.h"
 #include "supervisor.h"
 
 /* When all workers of a generation have lived for so long, whatever made others die young is over. */
 #define HEALTHY_NS (5 * CLOCK_NS_PER_S)
 
+/* A shortage that lasts is told so often. */
+#define SHORT_TOLD_NS (10 * CLOCK_NS_PER_S)
+
 static const struct backoff_policy worker_policy = {
     .first_ns = 100 * CLOCK_NS_PER_MS,
     .longest_ns = 10 * CLOCK_NS_PER_S,
+    .jitter = 20,
+};
+
+static const struct backoff_policy shortage_policy = {
+    .first_ns = 100 * CLOCK_NS_PER_MS,
+    .longest_ns = 500 * CLOCK_NS_PER_MS,
     .jitter = 20,
 };
 
@@ -36,6 +46,27 @@ int64_t crash_loop_pause(struct generation *generation, bool died_young)
     log_warnx("%s: workers die young: the next is forked in %lld ms", generation->pool->name,
               (long long)(pause / CLOCK_NS_PER_MS));
     return pause;
+}
+
+int64_t crash_loop_short(struct generation *generation, const char *what, int error)
+{
+    int64_t now = clock_monotonic_ns();
+
+    if (generation->short_told_ns == 0 || now - generation->short_told_ns > SHORT_TOLD_NS) {
+        log_warnx("%s: generation %u: %s: %s", generation->pool->name, generation->number, what, shortage_text(error));
+        generation->short_told_ns = now;
+    }
+    return backoff_failed(&generation->deaths, &shortage_policy, (uint32_t)random_bits());
+}
+
+bool crash_loop_had_worker(struct generation *generation)
+{
+    if (generation->short_told_ns == 0)
+        return false;
+    log_info("%s: generation %u: workers can be had again", generation->pool->name, generation->number);
+    generation->short_told_ns = 0;
+    backoff_succeeded(&generation->deaths);
+    return true;
 }
 
 int64_t crash_loop_retry_pause(struct pool *pool)

@@ -13,6 +13,13 @@
 /* A worker is to be replaced: in so many ns. */
 int64_t crash_loop_pause(struct generation *generation, bool died_young);
 
+/*
+ * The machine lacks what another worker takes (`what` failed by `error`): the next try is in so many ns, half a second
+ * at most, since nobody has died, and it can be back at any time. crash_loop_had_worker: one is there; was that so?
+ */
+int64_t crash_loop_short(struct generation *generation, const char *what, int error);
+bool crash_loop_had_worker(struct generation *generation);
+
 /* The serving generation has lost its mold, or its successor failed: a new one is tried in so many ns. */
 int64_t crash_loop_retry_pause(struct pool *pool);
 /* A socket file is missing, and the generation that was to bind it anew has failed: the same. */

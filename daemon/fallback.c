@@ -130,8 +130,10 @@ static void start(struct fallback *fallback, int64_t now)
         fallback->started++;
         log_warnx("%s: there is no worker: the fallback (pid %ld) answers 503", fallback->pool->name,
                   (long)fallback->pid);
-        if (!watch(fallback, channel[0], pipe_ends[0]))
-            fatal("epoll");
+        if (!watch(fallback, channel[0], pipe_ends[0])) {
+            log_warn("%s: the fallback can't be watched", fallback->pool->name);
+            kill(fallback->pid, SIGKILL);
+        }
     }
     int const unneeded[] = { board, channel[1], pipe_ends[1] };
     for (size_t i = 0; i < sizeof unneeded / sizeof *unneeded; i++)

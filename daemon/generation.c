@@ -14,6 +14,7 @@
 #include "log.h"
 #include "pool.h"
 #include "scaler.h"
+#include "shortage.h"
 #include "supervisor.h"
 #include "surging.h"
 #include "time_outs.h"
@@ -180,7 +181,7 @@ struct generation *generation_start(struct pool *pool, struct config *config, co
     generation->worker_slots = scaler_slots(settings);
     generation->board = scoreboard_create(generation->worker_slots, &generation->board_fd);
     if (!generation->board) {
-        strbuf_printf(error, "can't make a scoreboard: %s", strerror(errno));
+        strbuf_printf(error, "can't make a scoreboard: %s", shortage_text(errno));
         generation->board_fd = -1;
         generation_free(generation);
         return NULL;
@@ -258,7 +259,7 @@ void generation_event(struct generation *generation, enum generation_event event
         } else if (generation->one_by_one) {
             surging_look(generation->pool);
         } else if (!workers_fill(generation)) {
-            strbuf_printf(&generation->error, "can't order a worker: %s", strerror(errno));
+            strbuf_printf(&generation->error, "a worker can't be ordered: %s", shortage_text(errno));
             generation_event(generation, GENERATION_FAIL, generation->error.data);
         }
         break;

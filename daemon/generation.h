@@ -96,6 +96,7 @@ struct generation {
     int64_t handover_began_ns;
     struct loop_timer empty; /* at the loop's next turn: is anything left of it? */
     struct backoff deaths;   /* of workers in a row that died young */
+    int64_t short_told_ns;   /* when it was last told that no worker can be had for want of something; 0: one can */
     struct poison poison;    /* requests that kill their workers */
     unsigned reported_in;    /* workers that were ready once */
     struct warm_up warm_up;

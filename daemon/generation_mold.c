@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "logs.h"
 #include "obituary.h"
 #include "pool.h"
+#include "shortage.h"
 #include "spawn_mold.h"
 #include "supervisor.h"
 #include "workers.h"
@@ -173,7 +173,7 @@ bool generation_start_mold(struct generation *generation, struct strbuf *error)
     env_dir_free(&environment);
     free(library);
     if (pid < 0) {
-        strbuf_printf(error, "can't start cowherd-mold: %s", strerror(errno));
+        strbuf_printf(error, "can't start cowherd-mold: %s", shortage_text(errno));
         return false;
     }
     mold->pid = pid;
@@ -182,8 +182,12 @@ bool generation_start_mold(struct generation *generation, struct strbuf *error)
     mold->channel = (struct loop_source){ .fd = channel_end, .ready = mold_channel_ready, .data = generation };
     if (output_open(&mold->output, generation_loop(generation), output_end, describe_mold, generation) < 0)
         log_warn("%s: the output of the mold can't be read", generation->pool->name);
-    if (loop_add(generation_loop(generation), &mold->channel, EPOLLIN) < 0)
-        fatal("epoll");
+    if (loop_add(generation_loop(generation), &mold->channel, EPOLLIN) < 0) {
+        strbuf_printf(error, "the mold can't be watched: %s", shortage_text(errno));
+        kill(pid, SIGKILL);
+        mold->pid = 0;
+        return false; /* what is open is closed with the generation */
+    }
     loop_timer_set(generation_loop(generation), &generation->deadline,
                    mold->started_ns + generation->settings->restart.ready_timeout_ns);
     return true;

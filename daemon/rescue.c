@@ -51,7 +51,8 @@ static void take_back(struct rescued *rescued, int channel)
     int descriptors[CHANNEL_DESCRIPTORS_MAX];
     int got;
 
-    while ((got = channel_receive(channel, &message, descriptors)) == 1 || (got == -1 && errno == EBADMSG)) {
+    while ((got = channel_receive(channel, &message, descriptors)) == 1 ||
+           (got == -1 && (errno == EBADMSG || errno == EMFILE))) {
         if (got == -1)
             continue;
         for (unsigned i = 0; i < message_descriptors(message.type); i++)

@@ -103,8 +103,10 @@ static void start(struct status_server *server, int64_t now)
     if (pid > 0) {
         server->pid = pid;
         log_debug("status: process %ld serves %s", (long)pid, server->listener->address);
-        if (!watch(server, channel[0], pipe_ends[0]))
-            fatal("epoll");
+        if (!watch(server, channel[0], pipe_ends[0])) {
+            log_warn("status: its process can't be watched");
+            kill(pid, SIGKILL);
+        }
     } else {
         log_warn("status: its process can't be started");
         if (channel[0] >= 0)

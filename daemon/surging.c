@@ -8,6 +8,7 @@
 #include "memory_meter.h"
 #include "pool.h"
 #include "scaler.h"
+#include "shortage.h"
 #include "supervisor.h"
 #include "surge.h"
 #include "workers.h"
@@ -131,7 +132,7 @@ void surging_look(struct pool *pool)
         new->permitted = facts.new_serving + 1;
         allow(new, new->settings->restart.ready_timeout_ns);
         if (!workers_fill(new)) {
-            strbuf_printf(&new->error, "can't order a worker: %s", strerror(errno));
+            strbuf_printf(&new->error, "a worker can't be ordered: %s", shortage_text(errno));
             generation_event(new, GENERATION_FAIL, new->error.data);
         }
         break;

@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "log.h"
 #include "pool.h"
+#include "shortage.h"
 #include "supervisor.h"
 #include "workers.h"
 
@@ -168,7 +169,7 @@ void warm_up_start(struct generation *generation)
     warm_up->connection.fd = -1;
     warm_up->worker = workers_order_warming(generation);
     if (!warm_up->worker) {
-        strbuf_printf(&generation->error, "can't order a worker: %s", strerror(errno));
+        strbuf_printf(&generation->error, "a worker can't be ordered: %s", shortage_text(errno));
         generation_event(generation, GENERATION_FAIL, generation->error.data);
         return;
     }

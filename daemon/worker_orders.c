@@ -20,7 +20,7 @@ static struct worker *free_worker(struct generation *generation)
     for (uint32_t i = 0; i < generation->worker_slots; i++)
         if (!generation->workers[i].in_use)
             return &generation->workers[i];
-    errno = ENOSPC;
+    errno = EUSERS;
     return NULL;
 }
 
@@ -85,7 +85,7 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     close(ends.channel[1]);
     close(ends.output[1]);
     if (sent < 0 || !workers_watch_channel(worker, ends.channel[0])) {
-        error = sent < 0 ? error : errno;
+        error = sent == 0 ? errno : error == EAGAIN ? EBUSY : error; /* a mold that does not read is no shortage */
         close(ends.channel[0]);
         close(ends.output[0]);
         close(ends.escrow);

@@ -17,6 +17,7 @@
 #include "recycling.h"
 #include "rescue.h"
 #include "scaler.h"
+#include "shortage.h"
 #include "supervisor.h"
 #include "surging.h"
 #include "trace.h"
@@ -50,11 +51,39 @@ unsigned workers_alive(const struct generation *generation)
     return alive;
 }
 
+static void refill_expired(void *data);
+
+static void refill_in(struct generation *generation, int64_t pause)
+{
+    generation->refill.expired = refill_expired;
+    generation->refill.data = generation;
+    loop_timer_set(generation_loop(generation), &generation->refill, clock_monotonic_ns() + pause);
+}
+
+/* Another try soon, unless one waits for its time already. */
+static void refill_after_shortage(struct generation *generation, const char *what, int error)
+{
+    if (generation->state != GENERATION_SERVING || loop_timer_is_set(&generation->refill))
+        return;
+    refill_in(generation, crash_loop_short(generation, what, error));
+    workers_lift_request_limits(generation);
+}
+
+static void refill(struct generation *generation)
+{
+    if (workers_fill(generation))
+        return;
+    if (errno == EUSERS)
+        log_warnx("%s: generation %u: workers that leave take every place", generation->pool->name, generation->number);
+    else
+        refill_after_shortage(generation, "a worker can't be ordered", errno);
+}
+
 static void refill_expired(void *data)
 {
     struct generation *generation = data;
-    if (generation->state == GENERATION_SERVING && !workers_fill(generation))
-        log_warn("%s: generation %u: can't order a worker", generation->pool->name, generation->number);
+    if (generation->state == GENERATION_SERVING)
+        refill(generation);
 }
 
 /* At once for a worker that had lived; after a pause that grows when one after the other dies young. */
@@ -63,10 +92,7 @@ static void replace_worker(struct generation *generation, bool young)
     /* Those that die together are one failure, and what waits for its time goes on waiting. */
     if (loop_timer_is_set(&generation->refill))
         return;
-    int64_t pause = crash_loop_pause(generation, young);
-    generation->refill.expired = refill_expired;
-    generation->refill.data = generation;
-    loop_timer_set(generation_loop(generation), &generation->refill, clock_monotonic_ns() + pause);
+    refill_in(generation, crash_loop_pause(generation, young));
 }
 
 static void read_channel(struct worker *worker);
@@ -133,6 +159,8 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
     switch (child_step(&worker->state, event)) {
     case CHILD_DO_ANNOUNCE:
         loop_timer_clear(generation_loop(generation), &worker->deadline);
+        if (crash_loop_had_worker(generation) && generation->mold.pid != 0)
+            workers_set_request_limits(generation);
         worker->ready_after_ns = now - worker->started_ns;
         measure_at_birth(worker);
         if (worker->trace)
@@ -275,6 +303,8 @@ static void read_channel(struct worker *worker)
             worker_message(worker, &message);
         } else if (got < 0 && errno == EBADMSG) {
             log_warnx("%s: worker %u sent something that is no message", worker->generation->pool->name, worker->index);
+        } else if (got < 0 && errno == EMFILE) {
+            log_warn("%s: a connection of worker %u can't be had", worker->generation->pool->name, worker->index);
         } else if (got < 0 && errno == ECONNRESET) {
             continue; /* it left without reading all; what it said is still to come (the error comes once) */
         } else {
@@ -334,8 +364,8 @@ void workers_recycle(struct generation *generation)
     if (settled)
         recycling_choose(generation);
     /* Where workers die young, the next one waits for its time. */
-    if (!loop_timer_is_set(&generation->refill) && !workers_fill(generation))
-        log_warn("%s: generation %u: can't order a worker", generation->pool->name, generation->number);
+    if (!loop_timer_is_set(&generation->refill))
+        refill(generation);
     if (settled) {
         let_replaced_go(generation);
         let_excess_go(generation);
@@ -347,6 +377,18 @@ void workers_lift_request_limits(struct generation *generation)
     for (uint32_t i = 0; i < generation->worker_slots; i++)
         if (generation->workers[i].in_use && !generation->workers[i].trace)
             atomic_store(&generation->workers[i].slot->request_limit, 0);
+}
+
+void workers_set_request_limits(struct generation *generation)
+{
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        struct worker *worker = &generation->workers[i];
+        uint64_t limit = worker->limits.requests;
+        if (!worker->in_use || worker->trace || limit == 0)
+            continue;
+        uint64_t served = atomic_load(&worker->slot->accepted);
+        atomic_store(&worker->slot->request_limit, served < limit ? limit : served + 1);
+    }
 }
 
 /* A mold runs code of an app, and what it names will be sent signals. */
@@ -367,8 +409,9 @@ void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int
     struct worker *worker = &generation->workers[slot];
     int status;
     if (pid <= 0) {
-        errno = error;
-        log_warn("%s: the mold of generation %u can't fork", generation->pool->name, generation->number);
+        if (generation_is_coming(generation->state) && generation->error.length == 0)
+            strbuf_printf(&generation->error, "a worker can't be forked: %s", shortage_text(error));
+        refill_after_shortage(generation, "a worker can't be forked", error);
         bury(worker, -1);
         return;
     }

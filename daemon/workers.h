@@ -10,15 +10,17 @@
 
 /*
  * Orders workers that are missing to the number wanted; where many are, the rest as the mold answers. false when one
- * could not be ordered (errno).
+ * could not be ordered (errno; EUSERS: workers that leave take every place).
  */
 bool workers_fill(struct generation *generation);
 
 /* Looks at the rules of recycling, orders what is to replace a worker, and lets those go whose replacement is ready. */
 void workers_recycle(struct generation *generation);
 
-/* Nobody can be forked any more: workers go on beyond their number of requests. */
+/* Nobody can be forked, for ever or for now: workers go on beyond their number of requests. */
 void workers_lift_request_limits(struct generation *generation);
+/* They can be again: who is beyond it has one request left. */
+void workers_set_request_limits(struct generation *generation);
 
 void workers_measured(struct worker *worker, const struct memory_figures *figures);
 

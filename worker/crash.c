@@ -55,7 +55,7 @@ static void take_what_waits(void)
 
     do
         got = channel_receive(channel, &message, descriptors);
-    while (got == 1 || (got == -1 && errno == EBADMSG));
+    while (got == 1 || (got == -1 && (errno == EBADMSG || errno == EMFILE)));
 }
 
 /* Nothing of this process's memory is needed for it but what is above. */

@@ -298,10 +298,21 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     _exit(0);
 }
 
+/* `pid` -1: errno says why. (Gone supervisor: the end of file tells it, too.) */
+static void answer_fork(const struct mold *mold, const struct message *order, pid_t pid)
+{
+    struct message answer = { .type = MESSAGE_FORKED, .forked = { .slot = order->fork.slot } };
+    if (pid > 0)
+        answer.forked.pid = pid;
+    else
+        answer.forked.error = errno;
+    if (channel_send(mold->options->channel, &answer, NULL, 0) < 0 && errno != EPIPE && errno != ECONNRESET)
+        log_warn("the supervisor can't be told of a worker");
+}
+
 static void fork_on_command(struct mold *mold, const struct message *order, const int descriptors[3])
 {
     uint32_t slot_index = order->fork.slot;
-    struct message answer = { .type = MESSAGE_FORKED, .forked = { .slot = slot_index } };
     pid_t pid = -1;
     if (slot_index >= atomic_load(&mold->board->slots)) {
         errno = EINVAL;
@@ -310,16 +321,22 @@ static void fork_on_command(struct mold *mold, const struct message *order, cons
         if (pid == 0)
             become_worker(mold, order, descriptors[0], descriptors[1], descriptors[2]);
     }
-    if (pid > 0)
-        answer.forked.pid = pid;
-    else
-        answer.forked.error = errno;
+    int error = errno;
     close(descriptors[0]);
     close(descriptors[1]);
     close(descriptors[2]);
-    /* Gone supervisor: the end of file tells it, too. */
-    if (channel_send(mold->options->channel, &answer, NULL, 0) < 0 && errno != EPIPE && errno != ECONNRESET)
-        log_warn("the supervisor can't be told of a worker");
+    errno = error;
+    answer_fork(mold, order, pid);
+}
+
+/* There was no room for its descriptors. */
+static void miss_message(const struct mold *mold, const struct message *message)
+{
+    errno = EMFILE;
+    if (message->type == MESSAGE_FORK)
+        answer_fork(mold, message, -1);
+    else
+        log_warn("what came with %s can't be had", message_name(message->type));
 }
 
 static void measure(struct mold *mold)
@@ -345,10 +362,14 @@ static void obey(struct mold *mold)
         if (poll(&wait, 1, -1) < 0 && errno != EINTR)
             fatal("poll");
         int got = channel_receive(mold->options->channel, &message, descriptors);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EBADMSG && errno != EINTR))
-            return;
-        if (got < 0)
+        if (got < 0 && (errno == EAGAIN || errno == EBADMSG || errno == EINTR))
             continue;
+        if (got < 0 && errno == EMFILE) {
+            miss_message(mold, &message);
+            continue;
+        }
+        if (got <= 0)
+            return;
         switch (message.type) {
         case MESSAGE_FORK: fork_on_command(mold, &message, descriptors); break;
         case MESSAGE_ACCESS_LOG: replace_access_log(mold, descriptors[0]); break;

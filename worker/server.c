@@ -129,20 +129,35 @@ static void end_warm_up(struct server *server)
     announce(server);
 }
 
+/* There was no room for its descriptors. */
+static void miss_message(const struct server *server, const struct message *message)
+{
+    const struct message no_map = { .type = MESSAGE_HEAP_MAPPED, .reported = { .error = EMFILE } };
+
+    errno = EMFILE;
+    log_warn("what came with %s can't be had", message_name(message->type));
+    if (message->type == MESSAGE_MAP_HEAP && channel_send(server->options->channel, &no_map, NULL, 0) == -1)
+        log_warn("a map of the heap can't be sent");
+}
+
 static void receive_message(struct server *server)
 {
     struct message message;
     int descriptors[CHANNEL_DESCRIPTORS_MAX];
     int result = channel_receive(server->options->channel, &message, descriptors);
 
-    if (result == 0 || (result == -1 && errno != EAGAIN && errno != EBADMSG)) {
+    if (result == -1 && (errno == EAGAIN || errno == EBADMSG))
+        return;
+    if (result == -1 && errno == EMFILE) {
+        miss_message(server, &message);
+        return;
+    }
+    if (result != 1) {
         /* The supervisor is gone. */
         epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, server->options->channel, NULL);
         drain_by_own_timeout(server);
         return;
     }
-    if (result == -1)
-        return;
     switch (message.type) {
     case MESSAGE_DRAIN:
         server->ordered = true;

@@ -107,10 +107,10 @@ static unsigned take_descriptors(struct msghdr *packet, int found[CONTROL_SIZE /
     return count;
 }
 
-/* Whether a packet of `length` bytes with `count` descriptors is what its type declares. */
-static bool is_well_formed(const struct message *message, size_t length, unsigned count)
+/* Whether a packet of `length` bytes is what its type declares. */
+static bool has_its_payload(const struct message *message, size_t length)
 {
-    if (length <= PAYLOAD_OFFSET || message->type >= MESSAGE_TYPES || count != types[message->type].descriptors)
+    if (length <= PAYLOAD_OFFSET || message->type >= MESSAGE_TYPES)
         return false;
 
     size_t payload = length - PAYLOAD_OFFSET;
@@ -143,10 +143,15 @@ int channel_receive(int fd, struct message *message, int descriptors[CHANNEL_DES
 
     if (length == 0 && count == 0)
         return 0;
-    if ((packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || !is_well_formed(message, (size_t)length, count)) {
+    bool cut = (packet.msg_flags & MSG_CTRUNC) != 0;
+    bool whole = (packet.msg_flags & MSG_TRUNC) == 0 && has_its_payload(message, (size_t)length);
+
+    if (!whole || cut || count != types[message->type].descriptors) {
+        /* Fewer than were sent: this process may have no more. */
+        bool short_of_descriptors = whole && cut && count < types[message->type].descriptors;
         for (unsigned i = 0; i < count; i++)
             close(found[i]);
-        errno = EBADMSG;
+        errno = short_of_descriptors ? EMFILE : EBADMSG;
         return -1;
     }
     memcpy(descriptors, found, sizeof(int) * count);

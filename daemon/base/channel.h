@@ -95,7 +95,8 @@ int channel_send(int fd, const struct message *message, const int *descriptors, 
 /*
  * Receives one message. 1: *message is filled, `descriptors` holds exactly as many as its type declares (close-on-exec,
  * now the caller's). 0: end of file. -1: errno, EAGAIN when nothing is there, EBADMSG for a packet that is no message
- * (descriptors that came with it are closed).
+ * (descriptors that came with it are closed), EMFILE when this process had no room for the descriptors: they are gone,
+ * *message is filled all the same.
  */
 int channel_receive(int fd, struct message *message, int descriptors[CHANNEL_DESCRIPTORS_MAX]);
 

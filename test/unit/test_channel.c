@@ -264,7 +264,9 @@ static void no_room_for_descriptors_leaks_nothing(void **state)
     int descriptors[CHANNEL_DESCRIPTORS_MAX];
 
     (void)state;
-    send_raw(&message, HEAD + sizeof message.fork, 2);
+    message.fork.slot = 7;
+    send_raw(&message, HEAD + sizeof message.fork, 3);
+    message = (struct message){ .type = MESSAGE_TYPES };
     int highest = dup(ends[0]);
     close(highest);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -274,7 +276,9 @@ static void no_room_for_descriptors_leaks_nothing(void **state)
     int error = errno;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(result, -1);
-    assert_int_equal(error, EBADMSG);
+    assert_int_equal(error, EMFILE);
+    assert_int_equal(message.type, MESSAGE_FORK);
+    assert_int_equal(message.fork.slot, 7);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
