@@ -119,8 +119,8 @@ DAEMON := \
 	daemon/scaler \
 	daemon/scaling \
 	daemon/shared_library \
-	daemon/socket_files \
 	daemon/shortage \
+	daemon/socket_files \
 	daemon/spawn_mold \
 	daemon/state_adopt \
 	daemon/state_save \
