@@ -1,7 +1,7 @@
 /*
- * Allocation that cannot fail: running out of memory in a worker's own bookkeeping is fatal (it says so and exits, and is
- * replaced). The supervisor, which nobody replaces, uses up a reserve and then waits for memory, while its workers go on
- * without it. Every result is owned by the caller and released with free(3).
+ * Allocation that cannot fail: running out of memory in a worker's own bookkeeping is fatal (it says so and exits, and
+ * is replaced). The supervisor, which nobody replaces, uses up a reserve and then waits for memory, while its workers
+ * go on without it. Every result is owned by the caller and released with free(3).
  */
 #ifndef COWHERD_XALLOC_H
 #define COWHERD_XALLOC_H
@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 /*
- * From now on this process waits for memory that can't be had, but for absurd amounts. Makes the reserve, also anew when
- * it was used up: to be called again now and then.
+ * From now on this process waits for memory that can't be had, but for absurd amounts. Makes the reserve, also anew
+ * when it was used up: to be called again now and then.
  */
 void xalloc_be_patient(void);
 
