@@ -1,13 +1,11 @@
+require_relative '../need_library'
+
 MRuby::Gem::Specification.new('mruby-digest') do |spec|
   spec.license = 'MIT'
   spec.authors = 'the cowherd authors'
   spec.summary = 'Digest, OpenSSL::HMAC, Base64, SecureRandom and Password, on libcrypto'
   spec.version = '0.1.0'
-  unless %w[/usr/include /usr/local/include].any? { |dir| File.exist?("#{dir}/openssl/evp.h") } ||
-         system('pkg-config --exists libcrypto 2>/dev/null')
-    fail 'mruby-digest needs OpenSSL: install libssl-dev'
-  end
-  spec.linker.libraries << 'crypto'
+  Cowherd.need_library(spec, 'crypto', header: 'openssl/evp.h', name: 'libcrypto', package: 'libssl-dev')
   spec.add_dependency 'mruby-io', core: 'mruby-io'
   spec.add_dependency 'mruby-object-ext', core: 'mruby-object-ext'
   spec.add_dependency 'mruby-string-ext', core: 'mruby-string-ext'

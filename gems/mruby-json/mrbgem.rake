@@ -1,13 +1,11 @@
+require_relative '../need_library'
+
 MRuby::Gem::Specification.new('mruby-json') do |spec|
   spec.license = 'MIT'
   spec.authors = 'the cowherd authors'
   spec.summary = 'JSON as in CRuby, parsed by jansson'
   spec.version = '0.1.0'
-  unless %w[/usr/include /usr/local/include].any? { |dir| File.exist?("#{dir}/jansson.h") } ||
-         system('pkg-config --exists jansson 2>/dev/null')
-    fail 'mruby-json needs jansson: install libjansson-dev'
-  end
-  spec.linker.libraries << 'jansson'
+  Cowherd.need_library(spec, 'jansson', header: 'jansson.h', name: 'jansson', package: 'libjansson-dev')
   spec.add_dependency 'mruby-io', core: 'mruby-io'
   spec.add_dependency 'mruby-hash-ext', core: 'mruby-hash-ext'
   spec.add_dependency 'mruby-string-ext', core: 'mruby-string-ext'

@@ -1,13 +1,11 @@
+require_relative '../need_library'
+
 MRuby::Gem::Specification.new('mruby-regexp') do |spec|
   spec.license = 'MIT'
   spec.authors = 'the cowherd authors'
   spec.summary = 'Regexp, MatchData and the String methods that take one, on Oniguruma'
   spec.version = '0.1.0'
-  unless %w[/usr/include /usr/local/include].any? { |dir| File.exist?("#{dir}/oniguruma.h") } ||
-         system('pkg-config --exists oniguruma 2>/dev/null')
-    fail 'mruby-regexp needs Oniguruma: install libonig-dev'
-  end
-  spec.linker.libraries << 'onig'
+  Cowherd.need_library(spec, 'onig', header: 'oniguruma.h', name: 'oniguruma', package: 'libonig-dev')
   # src/last_match.c stands in front of these functions of mruby's: $~, $1 and the like.
   spec.linker.flags << '-Wl,--wrap=mrb_gv_get,--wrap=mrb_gv_set'
   # Their methods are there before ours replace them.

@@ -1,3 +1,5 @@
+require_relative '../need_library'
+
 MRuby::Gem::Specification.new('mruby-shared-store') do |spec|
   spec.license = 'MIT'
   spec.authors = 'the cowherd authors'
@@ -8,6 +10,6 @@ MRuby::Gem::Specification.new('mruby-shared-store') do |spec|
   spec.add_test_dependency 'mruby-metaprog', core: 'mruby-metaprog'
   spec.add_test_dependency 'mruby-string-ext', core: 'mruby-string-ext'
   # The static library: src/environment.c stands in front of its open(2) to give it descriptors for names.
-  spec.linker.libraries << ':liblmdb.a'
+  Cowherd.need_library(spec, ':liblmdb.a', header: 'lmdb.h', name: 'lmdb', package: 'liblmdb-dev')
   spec.linker.flags << '-Wl,--wrap=open'
 end
