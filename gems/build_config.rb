@@ -35,6 +35,7 @@ module Cowherd
     mruby-regexp
     mruby-require
     mruby-server-api
+    mruby-sqlite3
     mruby-time-ext
   ].freeze
 

@@ -134,6 +134,7 @@ static const char *const built_in[][2] = {
     { "rational", "Rational" },
     { "securerandom", "SecureRandom" },
     { "set", "Set" },
+    { "sqlite3", "SQLite3" },
     { "stringio", "StringIO" },
     { "time", "Time" },
     { "uri", "URI" },

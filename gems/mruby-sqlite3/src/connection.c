@@ -1,0 +1,157 @@
+#include "connection.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define OPCODES_BETWEEN_LOOKS 1000 /* for an interruption: some 10 us */
+#define PAUSE_MAX_MS 50
+
+static struct sqlite_connection *connections; /* that are open in this process */
+
+static void inherit_all(void)
+{
+    for (struct sqlite_connection *connection = connections; connection != NULL; connection = connection->next)
+        connection->inherited = true;
+}
+
+static bool is_file(const char *path, const struct stat *file)
+{
+    struct stat other;
+
+    return path != NULL && path[0] != '\0' && stat(path, &other) == 0 && other.st_dev == file->st_dev &&
+           other.st_ino == file->st_ino;
+}
+
+static bool has_file(const struct sqlite_connection *connection, const struct stat *file)
+{
+    const char *name;
+
+    for (int i = 0; (name = sqlite3_db_name(connection->handle, i)) != NULL; i++)
+        if (is_file(sqlite3_db_filename(connection->handle, name), file))
+            return true;
+    return false;
+}
+
+/* SQLite knows a file by its inode, and would believe that it holds the locks that the parent has. */
+static bool is_inherited(const char *path)
+{
+    struct stat file;
+
+    if (stat(path, &file) == -1)
+        return false;
+    for (const struct sqlite_connection *other = connections; other != NULL; other = other->next)
+        if (other->inherited && has_file(other, &file))
+            return true;
+    return false;
+}
+
+static int look(void *data)
+{
+    const struct sqlite_connection *connection = data;
+
+    return connection->is_interrupted != NULL && connection->is_interrupted(connection->owner);
+}
+
+/* Longer pauses as it takes longer; counted, and not measured: a signal ends a pause. */
+static int wait_for_lock(void *data, int count)
+{
+    const struct sqlite_connection *connection = data;
+    int pause_ms = count < PAUSE_MAX_MS ? count + 1 : PAUSE_MAX_MS;
+    int waited_ms = count < PAUSE_MAX_MS
+                        ? count * (count + 1) / 2
+                        : PAUSE_MAX_MS * (PAUSE_MAX_MS + 1) / 2 + (count - PAUSE_MAX_MS) * PAUSE_MAX_MS;
+
+    if (waited_ms >= connection->busy_timeout_ms || look(data))
+        return 0;
+    if (pause_ms > connection->busy_timeout_ms - waited_ms)
+        pause_ms = connection->busy_timeout_ms - waited_ms;
+    nanosleep(&(struct timespec){ .tv_nsec = (long)pause_ms * 1000000 }, NULL);
+    return 1;
+}
+
+int sqlite_connection_open(struct sqlite_connection **connection, const char *path, int flags, const char *vfs,
+                           char *error, size_t size)
+{
+    static bool watching;
+    struct sqlite_connection *made;
+
+    *connection = NULL;
+    if (!watching && pthread_atfork(NULL, NULL, inherit_all) == 0)
+        watching = true;
+    if (is_inherited(path)) {
+        snprintf(error, size, "%s was open when this process was forked, and still is: close it before the fork", path);
+        return SQLITE_MISUSE;
+    }
+    made = calloc(1, sizeof *made);
+    int code = made != NULL && watching ? sqlite3_open_v2(path, &made->handle, flags, vfs) : SQLITE_NOMEM;
+    if (code != SQLITE_OK) {
+        snprintf(error, size, "%s: %s",
+                 made != NULL && made->handle != NULL ? sqlite3_errmsg(made->handle) : sqlite3_errstr(code), path);
+        if (made != NULL)
+            sqlite3_close(made->handle);
+        free(made);
+        return code;
+    }
+    sqlite3_progress_handler(made->handle, OPCODES_BETWEEN_LOOKS, look, made);
+    made->next = connections;
+    made->link = &connections;
+    if (connections != NULL)
+        connections->link = &made->next;
+    connections = made;
+    *connection = made;
+    return SQLITE_OK;
+}
+
+void sqlite_connection_close(struct sqlite_connection *connection)
+{
+    while (connection->statements != NULL)
+        sqlite_statement_close(connection->statements);
+    connection->is_interrupted = NULL;
+    if (connection->inherited)
+        return; /* the parent's; stays in the list of what is open */
+    *connection->link = connection->next;
+    if (connection->next != NULL)
+        connection->next->link = connection->link;
+    sqlite3_close_v2(connection->handle);
+    free(connection);
+}
+
+void sqlite_connection_set_busy_timeout(struct sqlite_connection *connection, int ms)
+{
+    connection->busy_timeout_ms = ms;
+    sqlite3_busy_handler(connection->handle, ms > 0 ? wait_for_lock : NULL, connection);
+}
+
+int sqlite_statement_open(struct sqlite_statement *statement, struct sqlite_connection *connection, const char *sql,
+                          const char **rest)
+{
+    int code = sqlite3_prepare_v2(connection->handle, sql, -1, &statement->handle, rest);
+
+    if (code != SQLITE_OK || statement->handle == NULL)
+        return code;
+    statement->connection = connection;
+    statement->done = false;
+    statement->next = connection->statements;
+    statement->link = &connection->statements;
+    if (statement->next != NULL)
+        statement->next->link = &statement->next;
+    connection->statements = statement;
+    return SQLITE_OK;
+}
+
+void sqlite_statement_close(struct sqlite_statement *statement)
+{
+    if (statement->connection == NULL)
+        return;
+    *statement->link = statement->next;
+    if (statement->next != NULL)
+        statement->next->link = statement->link;
+    if (!statement->connection->inherited)
+        sqlite3_finalize(statement->handle);
+    statement->handle = NULL;
+    statement->connection = NULL;
+}

@@ -1,0 +1,160 @@
+/* Blocks that SQLite calls: functions for SQL, and collations. */
+#include <stdlib.h>
+
+#include <mruby.h>
+#include <mruby/array.h>
+#include <mruby/error.h>
+#include <mruby/hash.h>
+#include <mruby/proc.h>
+#include <mruby/string.h>
+#include <mruby/variable.h>
+
+#include "database.h"
+#include "value.h"
+
+#define ARGUMENTS_MAX 127 /* SQLite's own limit */
+
+struct function {
+    mrb_state *mrb;
+    struct RObject *database;
+    mrb_value block; /* kept alive by the database */
+};
+
+/* What SQLite calls a block for. No exception may pass through SQLite. */
+struct call {
+    const struct function *function;
+    sqlite3_context *context;
+    int count;
+    sqlite3_value **arguments;
+    const mrb_value *values; /* or these */
+    mrb_value result;
+};
+
+static void set_result(mrb_state *mrb, sqlite3_context *context, mrb_value value)
+{
+    struct sqlite_datum datum = sqlite_datum_of(mrb, value, "return");
+
+    switch (datum.type) {
+    case SQLITE_INTEGER: sqlite3_result_int64(context, datum.integer); break;
+    case SQLITE_FLOAT: sqlite3_result_double(context, datum.real); break;
+    case SQLITE_TEXT:
+        sqlite3_result_text64(context, datum.text.bytes, datum.text.length, SQLITE_TRANSIENT, SQLITE_UTF8);
+        break;
+    case SQLITE_BLOB: sqlite3_result_blob64(context, datum.text.bytes, datum.text.length, SQLITE_TRANSIENT); break;
+    default: sqlite3_result_null(context);
+    }
+}
+
+static mrb_value call_body(mrb_state *mrb, void *data)
+{
+    struct call *call = data;
+    mrb_value arguments = mrb_ary_new_capa(mrb, call->count);
+
+    for (int i = 0; i < call->count; i++)
+        mrb_ary_push(mrb, arguments,
+                     call->values != NULL ? call->values[i] : sqlite_value_of_argument(mrb, call->arguments[i]));
+    call->result = mrb_yield_argv(mrb, call->function->block, RARRAY_LEN(arguments), RARRAY_PTR(arguments));
+    if (call->context != NULL)
+        set_result(mrb, call->context, call->result);
+    return mrb_nil_value();
+}
+
+/* false: it has raised, what is kept. */
+static bool call_block(struct call *call)
+{
+    mrb_state *mrb = call->function->mrb;
+    int arena = mrb_gc_arena_save(mrb);
+    mrb_bool failed;
+
+    mrb_value exception = mrb_protect_error(mrb, call_body, call, &failed);
+    if (failed)
+        sqlite_keep_exception(mrb, mrb_obj_value(call->function->database), exception);
+    mrb_gc_arena_restore(mrb, arena);
+    return !failed;
+}
+
+static void call_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+    struct call call = {
+        .function = sqlite3_user_data(context), .context = context, .count = count, .arguments = arguments
+    };
+
+    if (!call_block(&call))
+        sqlite3_result_error(context, "a block has raised an exception", -1);
+}
+
+static struct function *new_function(mrb_state *mrb, mrb_value database, mrb_value name, mrb_value block)
+{
+    mrb_value kept = mrb_iv_get(mrb, database, mrb_intern_lit(mrb, "blocks"));
+
+    if (mrb_nil_p(kept)) {
+        kept = mrb_hash_new(mrb);
+        mrb_iv_set(mrb, database, mrb_intern_lit(mrb, "blocks"), kept);
+    }
+    mrb_hash_set(mrb, kept, name, block);
+    struct function *function = malloc(sizeof *function);
+    if (function == NULL)
+        mrb_exc_raise(mrb, mrb_obj_value(mrb->nomem_err));
+    *function = (struct function){ .mrb = mrb, .database = mrb_obj_ptr(database), .block = block };
+    return function;
+}
+
+/* install_function(name, arity, flags, block) */
+static mrb_value install_function(mrb_state *mrb, mrb_value self)
+{
+    mrb_value name, block;
+    mrb_int arity, flags;
+
+    mrb_get_args(mrb, "Siio", &name, &arity, &flags, &block);
+    struct sqlite_connection *connection = sqlite_connection_of(mrb, self);
+    const char *text = mrb_string_cstr(mrb, name);
+    if (arity < 0 || arity > ARGUMENTS_MAX)
+        arity = -1;
+    mrb_value key = mrb_format(mrb, "function %v/%i", name, arity);
+    struct function *function = new_function(mrb, self, key, block);
+    int code = sqlite3_create_function_v2(connection->handle, text, (int)arity, (int)flags, function, call_function,
+                                          NULL, NULL, free);
+    if (code != SQLITE_OK)
+        sqlite_raise_from(mrb, connection->handle, code);
+    return self;
+}
+
+static int compare(void *data, int length, const void *bytes, int other_length, const void *other)
+{
+    const struct function *function = data;
+    mrb_state *mrb = function->mrb;
+    int arena = mrb_gc_arena_save(mrb);
+    mrb_value values[] = { mrb_str_new(mrb, bytes, length), mrb_str_new(mrb, other, other_length) };
+    struct call call = { .function = function, .count = 2, .values = values };
+
+    bool done = call_block(&call);
+    mrb_gc_arena_restore(mrb, arena);
+    if (!done || !mrb_integer_p(call.result))
+        return 0;
+    return mrb_integer(call.result) < 0 ? -1 : mrb_integer(call.result) > 0;
+}
+
+/* install_collation(name, block); nil takes it away */
+static mrb_value install_collation(mrb_state *mrb, mrb_value self)
+{
+    mrb_value name, block;
+
+    mrb_get_args(mrb, "So", &name, &block);
+    struct sqlite_connection *connection = sqlite_connection_of(mrb, self);
+    const char *text = mrb_string_cstr(mrb, name);
+    struct function *function =
+        mrb_nil_p(block) ? NULL : new_function(mrb, self, mrb_format(mrb, "collation %v", name), block);
+    int code = sqlite3_create_collation_v2(connection->handle, text, SQLITE_UTF8, function,
+                                           function != NULL ? compare : NULL, free);
+    if (code != SQLITE_OK) {
+        free(function);
+        sqlite_raise_from(mrb, connection->handle, code);
+    }
+    return self;
+}
+
+void sqlite_define_functions(mrb_state *mrb, struct RClass *database)
+{
+    mrb_define_method(mrb, database, "install_function", install_function, MRB_ARGS_REQ(4));
+    mrb_define_method(mrb, database, "install_collation", install_collation, MRB_ARGS_REQ(2));
+}
