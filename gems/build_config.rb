@@ -31,6 +31,7 @@ module Cowherd
     mruby-shared-store
     mruby-digest
     mruby-json
+    mruby-maxminddb
     mruby-rack
     mruby-regexp
     mruby-require

@@ -130,6 +130,7 @@ static const char *const built_in[][2] = {
     { "fiber", "Fiber" },
     { "json", "JSON" },
     { "logger", "Logger" },
+    { "maxminddb", "MaxMindDB" },
     { "rack", "Rack" },
     { "rational", "Rational" },
     { "securerandom", "SecureRandom" },

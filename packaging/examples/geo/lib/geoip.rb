@@ -1,4 +1,5 @@
-# Countries by address, from a file of lines such as "192.0.2.0/24,JP"; the longest network counts.
+# Countries by address, from a file of lines such as "192.0.2.0/24,JP"; the longest network counts. A real site
+# asks a database of MaxMind's, which all workers share: MaxMindDB.new(path).lookup(address).country.iso_code.
 class GeoIP
   attr_reader :country_code
 
