@@ -1,10 +1,9 @@
-#include <string.h>
-
 #include <mruby.h>
 #include <mruby/array.h>
 #include <mruby/class.h>
 #include <mruby/string.h>
 
+#include "percent_coding.h"
 #include "uri_split.h"
 
 void mrb_mruby_uri_gem_init(mrb_state *mrb);
@@ -41,33 +40,17 @@ static mrb_value uri_s_split(mrb_state *mrb, mrb_value self)
 /* (text, form): a form's space is a +. */
 static mrb_value uri_s_encode(mrb_state *mrb, mrb_value self)
 {
-    static const char digits[] = "0123456789ABCDEF";
     const char *text;
     mrb_int length;
     mrb_bool form;
 
     (void)self;
     mrb_get_args(mrb, "sb", &text, &length, &form);
-    mrb_value encoded = mrb_str_new_capa(mrb, length + length / 4);
-    for (mrb_int i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        if ((byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-            (byte != 0 && strchr("*-._", byte) != NULL))
-            mrb_str_cat(mrb, encoded, (char[]){ (char)byte }, 1);
-        else if (byte == ' ' && form)
-            mrb_str_cat_lit(mrb, encoded, "+");
-        else
-            mrb_str_cat(mrb, encoded, (char[]){ '%', digits[byte >> 4], digits[byte & 15] }, 3);
-    }
-    return encoded;
-}
-
-static int hex_value(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+    if (length > MRB_INT_MAX / 3)
+        mrb_raise(mrb, E_ARGUMENT_ERROR, "string too long");
+    mrb_value encoded = mrb_str_new(mrb, NULL, length * 3);
+    size_t size = percent_encode(RSTRING_PTR(encoded), text, (size_t)length, "*-._", form);
+    return mrb_str_resize(mrb, encoded, (mrb_int)size);
 }
 
 /* (text, form); nil: a % without two digits. */
@@ -79,22 +62,11 @@ static mrb_value uri_s_decode(mrb_state *mrb, mrb_value self)
 
     (void)self;
     mrb_get_args(mrb, "sb", &text, &length, &form);
-    mrb_value decoded = mrb_str_new_capa(mrb, length);
-    for (mrb_int i = 0; i < length; i++) {
-        char byte = text[i];
-        if (byte == '+' && form) {
-            byte = ' ';
-        } else if (byte == '%') {
-            int high = length - i > 2 ? hex_value(text[i + 1]) : -1;
-            int low = high != -1 ? hex_value(text[i + 2]) : -1;
-            if (low == -1)
-                return mrb_nil_value();
-            byte = (char)(high << 4 | low);
-            i += 2;
-        }
-        mrb_str_cat(mrb, decoded, &byte, 1);
-    }
-    return decoded;
+    mrb_value decoded = mrb_str_new(mrb, NULL, length);
+    size_t size = percent_decode(RSTRING_PTR(decoded), text, (size_t)length, form ? PERCENT_FORM : 0);
+    if (size == PERCENT_BROKEN)
+        return mrb_nil_value();
+    return mrb_str_resize(mrb, decoded, (mrb_int)size);
 }
 
 void mrb_mruby_uri_gem_init(mrb_state *mrb)
