@@ -220,7 +220,7 @@ module Rack
       @env['rack.request.form_hash'] = hash
     rescue => error
       @env['rack.request.form_error'] = error
-      raise
+      raise error
     end
 
     # Of the query and of the body, which goes first.
