@@ -609,6 +609,11 @@ soak: deps
 	@$(MAKE) --no-print-directory all
 	test/soak/run --build $(B) --minutes $(SOAK_MINUTES) $(SOAK_OPTIONS)
 
+# A gem from outside this tree, with an mruby tree of its own: builds everything anew, in a temporary folder.
+third-party-gem: deps
+	@$(MAKE) --no-print-directory all
+	COWHERD_BUILD=$(B) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -v -p no:cacheprovider test/third_party
+
 demo: deps
 	@$(MAKE) --no-print-directory all
 	packaging/examples/demo
@@ -749,9 +754,10 @@ help:
 	@echo 'make bench-allocators glibc, jemalloc and mimalloc on a workload that fragments'
 	@echo 'make bench-gems the gems against CRuby'\''s own libraries'
 	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
+	@echo 'make third-party-gem  a gem from outside this tree, built with an mruby tree of its own: minutes'
 	@echo 'make lint       clang-format, cppcheck, who includes whom'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test torture unit-tests valgrind FORCE
+.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test third-party-gem torture unit-tests valgrind FORCE
 FORCE:
