@@ -35,6 +35,7 @@
 #define CAPACITY ((size_t)512 << 20)
 #define FILES_MAX 128   /* of one gem */
 #define SECONDS_MAX 300 /* for one way of one gem */
+#define COLLECTIONS 200 /* of one assertion, until their distance doubles */
 
 mrb_state *__real_mrb_open_core(mrb_allocf allocate, void *data);
 mrb_state *__wrap_mrb_open_core(mrb_allocf allocate, void *data);
@@ -68,7 +69,7 @@ static const struct way ways[] = {
 
 static const struct way *way; /* that this child goes */
 static long every;            /* allocations between two verified collections */
-static long collect_every;    /* the same while it is on */
+static long collect_every;    /* the same while it is on, grown with those that this assertion has had */
 static FILE *outcome;         /* of the gem's tests */
 static const uint8_t *codes[FILES_MAX];
 static size_t code_count;
@@ -90,11 +91,27 @@ static void verify(mrb_state *mrb)
     finish(3, "the remembered set is wrong", counts);
 }
 
+static struct {
+    long allocations; /* since the last */
+    long done;        /* at this distance */
+} collections;
+
+/* An assertion that allocates millions would take hours: when it has had many of them, the next are farther apart. */
+static void collect_now_and_then(mrb_state *mrb)
+{
+    if (collect_every == 0 || ++collections.allocations < collect_every)
+        return;
+    collections.allocations = 0;
+    if (++collections.done == COLLECTIONS) {
+        collections.done = 0;
+        collect_every *= 2;
+    }
+    verify(mrb);
+}
+
 struct RBasic *__wrap_mrb_obj_alloc(mrb_state *mrb, enum mrb_vtype type, struct RClass *class)
 {
-    static long allocations;
-    if (collect_every > 0 && ++allocations % collect_every == 0)
-        verify(mrb);
+    collect_now_and_then(mrb);
     return __real_mrb_obj_alloc(mrb, type, class);
 }
 
@@ -110,6 +127,8 @@ static mrb_value print_outcome(mrb_state *mrb, mrb_value self)
         mrb_value text = mrb_obj_as_string(mrb, arguments[i]);
         fwrite(RSTRING_PTR(text), (size_t)RSTRING_LEN(text), 1, outcome);
     }
+    if (collect_every > 0)
+        collect_every = every, collections.done = 0; /* an assertion begins, or has ended */
     return mrb_nil_value();
 }
 
