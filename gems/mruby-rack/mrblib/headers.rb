@@ -3,7 +3,7 @@ module Rack
   class Headers < Hash
     def self.[](*items)
       return new.merge!(items[0]) if items.length == 1 && items[0].is_a?(Hash)
-      raise ArgumentError, 'odd number of arguments for Rack::Headers' if items.length.odd?
+      raise ArgumentError, 'odd number of arguments for Rack::Headers' if items.length % 2 == 1
       headers = new
       items.each_slice(2) { |key, value| headers[key] = value }
       headers

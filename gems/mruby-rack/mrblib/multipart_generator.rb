@@ -4,7 +4,8 @@ module Rack
     class UploadedFile
       attr_reader :original_filename, :content_type
 
-      def initialize(filepath = nil, content_type = 'text/plain', binary = false, path: filepath, filename: nil, io: nil)
+      def initialize(filepath = nil, content_type = 'text/plain', _binary = false,
+                     path: filepath, filename: nil, io: nil)
         raise ArgumentError, 'UploadedFile needs a path or an io' unless path || io
         @original_filename = filename || (path ? File.basename(path) : '')
         @content_type = content_type
@@ -49,8 +50,9 @@ module Rack
       end
 
       def file(name, part)
+        filename = Utils.escape_path(part.original_filename)
         "--#{MULTIPART_BOUNDARY}\r\n" \
-          "content-disposition: form-data; name=\"#{name}\"; filename=\"#{Utils.escape_path(part.original_filename)}\"\r\n" \
+          "content-disposition: form-data; name=\"#{name}\"; filename=\"#{filename}\"\r\n" \
           "content-type: #{part.content_type}\r\ncontent-length: #{part.size}\r\n\r\n#{part.read}\r\n"
       end
 

@@ -52,7 +52,9 @@ module Rack
           chunk = wanted > 0 ? input.read(wanted) : nil
           raise EmptyContentError, total == 0 ? 'EOF' : 'bad content body' if chunk.nil? || chunk.empty?
           total += chunk.bytesize
-          raise Error, "multipart upload exceeds limit of #{PARSER_BYTESIZE_LIMIT} bytes" if total > PARSER_BYTESIZE_LIMIT
+          if total > PARSER_BYTESIZE_LIMIT
+            raise Error, "multipart upload exceeds limit of #{PARSER_BYTESIZE_LIMIT} bytes"
+          end
           @scanner << chunk
           scan
         end

@@ -7,8 +7,7 @@ module Rack
     DEFAULT_PORTS = { 'http' => 80, 'https' => 443, 'ws' => 80, 'wss' => 443 }.freeze
 
     class << self
-      # Which headers of proxies are asked, and in which order: of :forwarded and :x_forwarded; nil in place of the list:
-      # none.
+      # Which headers of proxies are asked, and in which order: of :forwarded and :x_forwarded. [] for none.
       attr_accessor :forwarded_priority
 
       # X-Forwarded-Proto (:proto) before X-Forwarded-Scheme (:scheme), or the other way.

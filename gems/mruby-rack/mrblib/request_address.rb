@@ -41,7 +41,9 @@ module Rack
     end
 
     def forwarded_for
-      addresses = _forwarded { |type| type == :forwarded ? _forwarded_values(:for) : _list(@env['HTTP_X_FORWARDED_FOR']) }
+      addresses = _forwarded do |type|
+        type == :forwarded ? _forwarded_values(:for) : _list(@env['HTTP_X_FORWARDED_FOR'])
+      end
       addresses.empty? ? nil : addresses.map { |address| _split_authority(address)[1] }
     end
 
@@ -59,7 +61,8 @@ module Rack
     def forwarded_scheme
       _forwarded { |type|
         lists = type == :forwarded ? [(_forwarded_values(:proto) || []).last(1)] : _forwarded_schemes
-        lists.map { |list| list.select { |scheme| ALLOWED_SCHEMES.include?(scheme) } }.find { |list| !list.empty? } || []
+        lists = lists.map { |list| list.select { |scheme| ALLOWED_SCHEMES.include?(scheme) } }
+        lists.find { |list| !list.empty? } || []
       }.last
     end
 
@@ -133,14 +136,14 @@ module Rack
       groups = address.split(':', -1)
       head = groups[0]
       head.length == 4 && (head.start_with?('fc') || head.start_with?('fd')) && groups.length <= 8 &&
-        groups.all? { |group| group.length <= 4 && group.delete('0-9a-f').empty? }
+        groups.all? { |group| group.length <= 4 && group.bytes.all? { |byte| (48..57) === byte || (97..102) === byte } }
     end
 
     private
 
     # The first list that isn't empty of what the block gives for :forwarded and :x_forwarded.
     def _forwarded
-      (Request.forwarded_priority || []).each do |type|
+      Request.forwarded_priority.each do |type|
         list = yield type
         return list unless list.nil? || list.empty?
       end

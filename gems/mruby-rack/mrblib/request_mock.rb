@@ -55,8 +55,9 @@ module Rack
     def request(method = 'GET', uri = '', options = {})
       env = MockRequest.env_for(uri, options.merge(method: method))
       app = options[:lint] ? Lint.new(@app) : @app
+      errors = env['rack.errors']
       status, headers, body = app.call(env)
-      MockResponse.new(status, headers, body, env['rack.errors'])
+      MockResponse.new(status, headers, body, errors)
     ensure
       body.close if body.respond_to?(:close)
     end

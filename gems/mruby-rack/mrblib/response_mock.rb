@@ -73,7 +73,7 @@ module Rack
 
     def _read_cookies
       cookies = {}
-      Array(headers['set-cookie']).each do |header|
+      [headers['set-cookie']].flatten.compact.each do |header|
         parts = header.split(';').map { |part| part.strip }
         name, value = parts.shift.split('=', 2)
         attributes = { 'name' => name, 'value' => [Utils.unescape(value)], 'secure' => false }

@@ -143,9 +143,8 @@ module Rack
     def q_values(header)
       header.to_s.split(',').map do |part|
         value, parameters = part.split(';', 2).map { |text| text.strip }
-        quality = 1.0
-        quality = parameters[2, parameters.length].to_f if parameters && parameters.start_with?('q=')
-        [value, quality]
+        weight = parameters && parameters.start_with?('q=') ? parameters[2, parameters.length] : ''
+        [value, '0123456789.'.include?(weight[0] || ' ') ? weight.to_f : 1.0]
       end
     end
 
@@ -162,7 +161,7 @@ module Rack
       best
     end
 
-    # What both sides know, the one first that the client likes most; nil: nothing. `accepted` is [[name, quality], ...].
+    # Of what both sides know the one that the client likes most; nil: nothing. `accepted`: [[name, quality], ...].
     def select_best_encoding(available, accepted)
       wanted = []
       accepted.each do |name, quality|

@@ -25,7 +25,8 @@ static bool is_tail(const char *tail)
     return (tail[0] == '\r' && tail[1] == '\n') || (tail[0] == '-' && tail[1] == '-');
 }
 
-/* Where the next delimiter begins, or might when more has come. `skip`: its length with its tail; 0: it isn't all there. */
+/* Where the next delimiter begins, or might when more has come. `skip`: its length with its tail; 0: it isn't all
+ * there. */
 static size_t find_delimiter(const struct multipart *multipart, const char *window, size_t length, size_t *skip)
 {
     size_t size = multipart->delimiter_length;

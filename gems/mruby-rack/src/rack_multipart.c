@@ -109,8 +109,10 @@ static mrb_value scanner_s_read_head(mrb_state *mrb, mrb_value self)
     mrb_get_args(mrb, "s", &text, &length);
     multipart_read_head(text, (size_t)length, &head);
     mrb_value fields[] = {
-        unfolded(mrb, head.content_type),         unfolded(mrb, head.content_id),
-        unquoted(mrb, head.name, false),          unquoted(mrb, head.filename, true),
+        unfolded(mrb, head.content_type),
+        unfolded(mrb, head.content_id),
+        unquoted(mrb, head.name, false),
+        unquoted(mrb, head.filename, true),
         unquoted(mrb, head.extended_filename, false),
     };
     return mrb_ary_new_from_values(mrb, sizeof fields / sizeof *fields, fields);
