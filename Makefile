@@ -533,7 +533,7 @@ valgrind: deps
 # is found is kept in $(B)/fuzz/corpus.
 FUZZ_SECONDS ?= 60
 FUZZ_JOBS    ?= 1
-FUZZ         ?= channel config control erb gate json params paths records regexp state time uri
+FUZZ         ?= channel config control erb gate json multipart params paths query records regexp state time uri
 
 FUZZ_CFLAGS := -g -O1 -std=gnu11 -Wall -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 
@@ -552,8 +552,10 @@ $(eval $(call fuzzer,erb,gems/mruby-erb/src/erb_translate))
 $(eval $(call fuzzer,gate,worker/gate worker/fcgi worker/params worker/record_walker worker/stray_child \
 	daemon/base/fcgi_record $(FUZZ_CORE),-lfcgi))
 $(eval $(call fuzzer,json,gems/mruby-json/src/document,-ljansson))
+$(eval $(call fuzzer,multipart,$(patsubst %,gems/mruby-rack/src/%,multipart multipart_head)))
 $(eval $(call fuzzer,params,worker/gate worker/params daemon/base/fcgi_record $(FUZZ_CORE)))
 $(eval $(call fuzzer,paths,worker/hook_path worker/script_path daemon/base/allow $(FUZZ_CORE)))
+$(eval $(call fuzzer,query,gems/mruby-rack/src/query gems/mruby-uri/src/percent_coding))
 $(eval $(call fuzzer,records,daemon/responder_request daemon/status_request daemon/warm_up_exchange \
 	daemon/base/fcgi_record $(FUZZ_CORE)))
 $(eval $(call fuzzer,state,daemon/state_text $(FUZZ_CORE)))
@@ -563,7 +565,7 @@ $(eval $(call fuzzer,uri,gems/mruby-uri/src/uri_split))
 $(B)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CLANG $<"
-	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(patsubst %,-Igems/mruby-%/src,erb json time-ext uri) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(patsubst %,-Igems/mruby-%/src,erb json rack time-ext uri) -Igems/mruby-uri/include $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Patterns and Strings, against the gem that matches them, within mruby.
 $(B)/fuzz/fuzz_regexp: test/fuzz/fuzz_regexp.c $(wildcard gems/mruby-regexp/src/*.[ch]) $(B)/mruby/built
