@@ -60,6 +60,8 @@ DAEMON := \
 	daemon/announce \
 	daemon/backoff \
 	daemon/check_command \
+	daemon/command_line \
+	daemon/completion \
 	daemon/control \
 	daemon/control_client \
 	daemon/control_commands \
@@ -118,6 +120,7 @@ DAEMON := \
 	daemon/sampler \
 	daemon/scaler \
 	daemon/scaling \
+	daemon/settings_command \
 	daemon/shared_library \
 	daemon/shortage \
 	daemon/socket_files \
@@ -139,6 +142,7 @@ DAEMON := \
 	daemon/ticket \
 	daemon/time_outs \
 	daemon/trace \
+	daemon/top_command \
 	daemon/trace_command \
 	daemon/trace_report \
 	daemon/upgrade \

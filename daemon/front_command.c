@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command_line.h"
 #include "front.h"
 #include "xalloc.h"
-
-#define EXIT_USAGE 2
 
 static const struct {
     const char *name;

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "command_line.h"
 #include "fcgi_record.h"
 #include "request_exchange.h"
 #include "xalloc.h"
 
-#define EXIT_USAGE 2
 #define DEFAULT_TIMEOUT_S 30
 #define TOKEN_BYTES "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "command_line.h"
 #include "control_client.h"
 #include "trace_report.h"
 
 #define REQUESTS_DEFAULT 100
 #define REQUESTS_MAX 1000000000
-#define EXIT_USAGE 2
 
 static volatile sig_atomic_t connection;
 

@@ -1,6 +1,15 @@
 """What an operator types: exit statuses, tables, messages."""
 
+import contextlib
+import os
+import pty
 import re
+import shlex
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +46,14 @@ def herd(module_cowherd):
         ["check", "-c"],
         ["front"],
         ["front", "iis"],
+        ["heap"],
+        ["heap", "--svg", "x.svg", "--worker", "one"],
+        ["scale", "web", "many"],
+        ["top", "--delay", "0"],
+        ["top", "--count", "x"],
+        ["settings", "nonsense"],
+        ["completion", "fish"],
+        ["help", "nonsense"],
     ],
     ids=" ".join,
 )
@@ -54,6 +71,100 @@ def test_help_and_version_go_to_standard_output(herd):
             assert name in result.stdout
     result = herd.command("--version", file=False)
     assert result.returncode == 0 and re.search(r"\d+\.\d+", result.stdout)
+
+
+def command_names(herd):
+    listed = herd.command("help", file=False).stdout
+    return re.findall(r"(?m)^  ([a-z-]+) ", listed)
+
+
+def test_every_command_explains_itself(herd):
+    names = command_names(herd)
+    assert {"run", "top", "request", "settings", "help"} < set(names)
+    for name in names:
+        explained = herd.command("help", name, file=False)
+        assert (explained.returncode, explained.stderr) == (0, "")
+        assert explained.stdout.startswith("usage: cowherd %s" % name)
+        asked = herd.command(name, "--help", file=False)
+        assert (asked.returncode, asked.stdout) == (0, explained.stdout)
+
+
+def test_two_dashes_end_the_options(herd):
+    result = herd.command("settings", "--", "--mdoc", file=False)
+    assert result.returncode == 2 and "no setting --mdoc" in result.stderr
+
+
+SETTING = re.compile(r"SETTING\(\s*[A-Z]+, (\w+),")
+SETTINGS = Path(__file__).resolve().parents[2] / "config" / "settings.def"
+
+
+def test_settings_are_explained(herd):
+    everything = herd.command("settings", file=False)
+    assert everything.returncode == 0
+    explained = Counter(path.split(".")[-1] for path in re.findall(r"(?m)^(\S+)$", everything.stdout))
+    assert explained == Counter(SETTING.findall(SETTINGS.read_text()))
+    some = herd.command("settings", "pools.NAME.recycle.", file=False).stdout
+    assert re.findall(r"(?m)^pools\.NAME\.recycle\.(\S+)$", some)[:2] == ["requests", "age"]
+    assert "default 20000" in some
+
+
+def completed(herd, *words):
+    """What bash offers for the last word."""
+    script = herd.directory / "completion.bash"
+    script.write_text(herd.command("completion", "bash", file=False).stdout)
+    line = ". %s; COMP_WORDS=(%s); COMP_CWORD=%d; compopt() { :; }; _cowherd; printf '%%s\\n' \"${COMPREPLY[@]}\"" % (
+        script,
+        " ".join(shlex.quote(word) for word in ("cowherd", *words)),
+        len(words),
+    )
+    result = subprocess.run(
+        ["bash", "--norc", "-c", line], capture_output=True, text=True, timeout=30, cwd=herd.directory
+    )
+    assert result.stderr == ""
+    return result.stdout.split()
+
+
+def test_bash_completes_commands_options_and_files(herd):
+    assert sorted(completed(herd, "st")) == ["status", "stop"]
+    assert sorted(completed(herd, "")) == sorted(command_names(herd))
+    assert completed(herd, "status", "--j") == ["--json"]
+    assert completed(herd, "stop", "--j") == []
+    assert herd.file.name in completed(herd, "check", "-c", herd.file.name[:3])
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_takes_its_completions(herd):
+    text = herd.command("completion", "zsh", file=False).stdout
+    checked = subprocess.run(["zsh", "-n"], input=text, capture_output=True, text=True, timeout=30)
+    assert (checked.returncode, checked.stderr) == (0, "") and text.startswith("#compdef cowherd\n")
+
+
+def test_top_looks_again_and_again(herd):
+    result = herd.command("top", "--count", "3", "--delay", "0.1")
+    assert result.returncode == 0
+    assert len(re.findall(r"(?m)^web: serving", result.stdout)) == 3
+
+
+def test_top_gives_the_terminal_back(herd):
+    master, slave = pty.openpty()
+    top = subprocess.Popen(
+        [str(herd.program), "top", "-c", str(herd.file)], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    os.close(slave)
+    shown = b""
+    try:
+        while b"web: serving" not in shown:
+            shown += os.read(master, 65536)
+        top.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while piece := os.read(master, 65536):
+                shown += piece
+        assert top.wait(timeout=30) == 0
+    finally:
+        top.kill()
+        top.wait()
+        os.close(master)
+    assert shown.startswith(b"\033[?1049h") and shown.endswith(b"\033[?1049l")
 
 
 @pytest.mark.parametrize("name", ["status", "reload", "stop", "reopen"])
