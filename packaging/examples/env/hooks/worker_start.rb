@@ -1,0 +1,2 @@
+Station::DATABASE.open
+Station::Readings.forget_old

@@ -1,0 +1,1 @@
+Station::DATABASE.close
