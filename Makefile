@@ -697,6 +697,12 @@ bench-gems:
 	test/bench/gems --build $(B) $(BENCH_OPTIONS)
 	test/bench/regexp --build $(B) $(BENCH_OPTIONS)
 
+# The example apps: their speed beside a hello, their memory.
+bench-apps:
+	@packaging/install-deps build test
+	@$(MAKE) --no-print-directory all $(B)/bench/fcgi_load
+	test/bench/apps --build $(B) $(BENCH_OPTIONS)
+
 # --- Source checks ---------------------------------------------------------------------------------------------------
 
 C_FILES := $(shell find daemon config worker test gems -name '*.[ch]')
@@ -759,11 +765,12 @@ help:
 	@echo 'make bench-store  the shared store against LMDB itself, and sums of four workers'
 	@echo 'make bench-allocators glibc, jemalloc and mimalloc on a workload that fragments'
 	@echo 'make bench-gems the gems against CRuby'\''s own libraries'
+	@echo 'make bench-apps the example apps: a page beside a hello, and the memory of their workers'
 	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
 	@echo 'make third-party-gem  a gem from outside this tree, built with an mruby tree of its own: minutes'
 	@echo 'make lint       clang-format, cppcheck, who includes whom'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test third-party-gem torture unit-tests valgrind FORCE
+.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test third-party-gem torture unit-tests valgrind FORCE
 FORCE:

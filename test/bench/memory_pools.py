@@ -62,7 +62,7 @@ class Cowherd:
         with open(self.path(name), "w") as file:
             file.write(text)
 
-    def start(self):
+    def write_configuration(self):
         config = CONFIG.format(directory=self.directory)
         for name, files in self.apps.items():
             for file, text in (files if isinstance(files, dict) else {"config.ru": files}).items():
@@ -72,6 +72,9 @@ class Cowherd:
             answers += ", " + self.more if self.more else ""
             config += POOL.format(name=name, directory=self.directory, app=app, answers=answers, settings=settings)
         self.write("cowherd.yml", config)
+
+    def start(self):
+        self.write_configuration()
         command = [self.build + "/cowherd", "run", "-c", self.path("cowherd.yml")]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=self.environment)
         self.wait(lambda: all(pool["state"] == "serving" for pool in self.status()["pools"]), "ready")
