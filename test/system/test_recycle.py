@@ -207,7 +207,7 @@ def test_a_worker_that_interns_without_end_is_replaced(cowherd):
     assert cowherd.workers()[0]["symbols"] < 100, "what was interned before the fork does not count"
     for _ in range(3):
         assert cowherd.request("/intern").text == first
-    assert 1500 <= cowherd.workers()[0]["symbols"] < 2000
+    cowherd.wait_until(lambda: 1500 <= cowherd.workers()[0]["symbols"] < 2000)
     with Load(cowherd, threads=2, uri="/intern") as load:
         load.wait_answers(10)
         cowherd.wait_until(lambda: recycled(cowherd)["symbols"] >= 1)
