@@ -173,6 +173,7 @@ WORKER := \
 	worker/fcgi \
 	worker/fork_worker \
 	worker/gate \
+	worker/handback \
 	worker/heap \
 	worker/heap_survey \
 	worker/hook_path \
@@ -182,6 +183,7 @@ WORKER := \
 	worker/listening \
 	worker/load_guard \
 	worker/loaded_files \
+	worker/lookout \
 	worker/main \
 	worker/malloc_limit \
 	worker/mold \
@@ -370,7 +372,7 @@ RACK := $(HEAP) worker/answer worker/error_page worker/hook_path worker/hooks wo
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/answer worker/connection worker/deposit worker/dispatch worker/fcgi worker/gate \
-	worker/intake worker/listening worker/params worker/quota worker/record_walker worker/region worker/request_hash worker/server \
+	worker/handback worker/intake worker/listening worker/lookout worker/params worker/quota worker/record_walker worker/region worker/request_hash worker/server \
 	worker/stray_child worker/interrupt worker/time_out worker/title worker/vhost
 
 # What a worker does with its heap between requests, and tells of it.
@@ -407,6 +409,7 @@ $(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
 $(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
+$(eval $(call unit_test,handback,worker/handback worker/connection worker/deposit worker/stray_child base/escrow base/unbegun $(CORE)))
 $(eval $(call unit_test,heap_map,base/heap_map $(CORE)))
 $(eval $(call unit_test,heap_svg,daemon/heap_svg base/heap_map $(CORE)))
 $(eval $(call unit_test,hooks,worker/app $(RACK),mruby))
@@ -666,8 +669,11 @@ bench:
 	@$(MAKE) --no-print-directory all $(BENCH)
 	test/bench/run --build $(B) $(BENCH_OPTIONS)
 
-# Preloaded into cowherd-mold: times bare forks of it.
-$(B)/bench/bare_fork.so: test/bench/bare_fork.c $(B)/flags
+$(B)/bench/spread_load: $(call objects,test/bench/spread_load test/bench/exchange)
+	$(call link,)
+
+# Preloaded into cowherd-mold: times bare forks of it, and ways to spread connections.
+$(B)/bench/bare_fork.so $(B)/bench/spread_variant.so: $(B)/bench/%.so: test/bench/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LINK  $@")
 	$(Q)$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(CFLAGS) $(WARNINGS) -fPIC -shared -o $@ $<
@@ -683,6 +689,12 @@ bench-store:
 	@packaging/install-deps build
 	@$(MAKE) --no-print-directory all $(B)/bench/bench_store $(B)/bench/fcgi_load
 	test/bench/store --build $(B) $(BENCH_OPTIONS)
+
+# Kept connections, and slow requests on some of them.
+bench-spread:
+	@packaging/install-deps build
+	@$(MAKE) --no-print-directory all $(B)/bench/spread_load $(B)/bench/spread_variant.so $(B)/bench/fcgi_load
+	test/bench/spread --build $(B) $(BENCH_OPTIONS)
 
 # The allocators of `allocator:` against each other.
 bench-allocators:
@@ -763,6 +775,7 @@ help:
 	@echo 'make bench      measures against php-fpm and a textbook responder'
 	@echo 'make bench-memory measures what workers have for themselves, against unicorn, gunicorn and Starlet'
 	@echo 'make bench-store  the shared store against LMDB itself, and sums of four workers'
+	@echo 'make bench-spread kept connections and slow requests on some of them, connections spread in several ways'
 	@echo 'make bench-allocators glibc, jemalloc and mimalloc on a workload that fragments'
 	@echo 'make bench-gems the gems against CRuby'\''s own libraries'
 	@echo 'make bench-apps the example apps: a page beside a hello, and the memory of their workers'
@@ -772,5 +785,5 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test third-party-gem torture unit-tests valgrind FORCE
+.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test third-party-gem torture unit-tests valgrind FORCE
 FORCE:

@@ -84,21 +84,39 @@ static void end_deposited(struct connection_table *table, struct connection *con
     table->decided++;
 }
 
-void connection_close(struct connection_table *table, struct connection *connection)
+/* The struct stays until connection_release. */
+static void forget(struct connection_table *table, struct connection *connection)
 {
     connection_take(table, connection);
-    connection_save(table, connection, NULL, 0);
-    /* A copy elsewhere would keep it watched. */
-    if ((connection->deposited || stray_child_exists) && connection->registered)
-        epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
-    if (connection->deposited)
-        end_deposited(table, connection);
-    close(connection->fd);
     connection->fd = -1;
     connection->next = table->closed;
     table->closed = connection;
     table->count--;
     publish_count(table);
+}
+
+void connection_close(struct connection_table *table, struct connection *connection)
+{
+    connection_save(table, connection, NULL, 0);
+    /* A copy elsewhere would keep it watched. */
+    if ((connection->deposited || connection->taken || stray_child_exists) && connection->registered)
+        epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+    if (connection->deposited)
+        end_deposited(table, connection);
+    close(connection->fd);
+    forget(table, connection);
+}
+
+void connection_forget_given(struct connection_table *table)
+{
+    for (int wait = 0; wait < WAIT_KINDS; wait++)
+        for (struct connection *next, *at = table->waiting[wait].first; at != NULL; at = next) {
+            next = at->next;
+            if (at->fd != -1)
+                continue;
+            connection_save(table, at, NULL, 0);
+            forget(table, at);
+        }
 }
 
 void connection_release(struct connection_table *table)
@@ -110,35 +128,69 @@ void connection_release(struct connection_table *table)
     }
 }
 
+static bool watch(struct connection_table *table, struct connection *connection)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
+
+    if (connection->registered)
+        return true;
+    if (epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) == -1) {
+        log_warn("a connection can't be watched");
+        connection_close(table, connection);
+        return false;
+    }
+    connection->registered = true;
+    return true;
+}
+
+/* At its place by deadline, which is the end but for one that waited elsewhere before. */
+static void put(struct connection_table *table, struct connection *connection, enum connection_wait wait,
+                int64_t deadline_ns)
+{
+    struct connection *previous = table->waiting[wait].last;
+
+    while (previous != NULL && deadline_ns > 0 && previous->deadline_ns > deadline_ns)
+        previous = previous->previous;
+    connection->wait = wait;
+    connection->deadline_ns = deadline_ns;
+    connection->previous = previous;
+    connection->next = previous != NULL ? previous->next : table->waiting[wait].first;
+    if (previous != NULL)
+        previous->next = connection;
+    else
+        table->waiting[wait].first = connection;
+    if (connection->next != NULL)
+        connection->next->previous = connection;
+    else
+        table->waiting[wait].last = connection;
+    table->waiting[wait].count++;
+    set_exposed(table, connection, wait == WAIT_HEAD && connection->saved_length == 0 && !connection->deposited);
+}
+
 bool connection_await(struct connection_table *table, struct connection *connection, enum connection_wait wait,
                       int64_t now_ns)
 {
     int64_t timeout_ns = table->timeouts_ns[wait];
 
-    if (!connection->registered) {
-        struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
-        if (epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) == -1) {
-            log_warn("a connection can't be watched");
-            connection_close(table, connection);
-            return false;
-        }
-        connection->registered = true;
-    }
+    if (!watch(table, connection))
+        return false;
     if (wait == WAIT_IDLE || wait == WAIT_LINGER)
         mark(connection, wait == WAIT_LINGER);
     if (connection->wait == wait)
         return true;
     connection_take(table, connection);
-    connection->wait = wait;
-    connection->deadline_ns = timeout_ns > 0 ? now_ns + timeout_ns : 0;
-    connection->previous = table->waiting[wait].last;
-    if (connection->previous != NULL)
-        connection->previous->next = connection;
-    else
-        table->waiting[wait].first = connection;
-    table->waiting[wait].last = connection;
-    table->waiting[wait].count++;
-    set_exposed(table, connection, wait == WAIT_HEAD && connection->saved_length == 0 && !connection->deposited);
+    put(table, connection, wait, timeout_ns > 0 ? now_ns + timeout_ns : 0);
+    return true;
+}
+
+bool connection_resume(struct connection_table *table, struct connection *connection, enum connection_wait wait,
+                       int64_t deadline_ns)
+{
+    connection->taken = true;
+    mark(connection, connection->saved_length > 0);
+    if (!watch(table, connection))
+        return false;
+    put(table, connection, wait, deadline_ns);
     return true;
 }
 

@@ -30,6 +30,7 @@ struct connection {
     bool registered;     /* with epoll */
     bool exposed;        /* nothing has come, and no copy of it would outlive this worker (deposit.h) */
     bool deposited;      /* a copy is in the escrow */
+    bool taken;          /* from another worker, which may have it open for a moment longer */
     bool begun;          /* something of a request has been received, or is being thrown away (unbegun.h) */
     int64_t deadline_ns; /* 0: none */
     int64_t received_ns; /* first byte of the present head; 0: nothing has come */
@@ -69,6 +70,16 @@ void connection_release(struct connection_table *table);
  */
 bool connection_await(struct connection_table *table, struct connection *connection, enum connection_wait wait,
                       int64_t now_ns);
+
+/*
+ * Waits as it did in another worker, whose mark it may bear (unbegun.h) and whose bytes are saved here already. false:
+ * as above.
+ */
+bool connection_resume(struct connection_table *table, struct connection *connection, enum connection_wait wait,
+                       int64_t deadline_ns);
+
+/* Waiting ones whose descriptor is -1 have gone to another worker: they are forgotten. */
+void connection_forget_given(struct connection_table *table);
 
 /* Whoever waits for `wait`, now or later, has at most `timeout_ns` from now on. */
 void connection_hurry(struct connection_table *table, enum connection_wait wait, int64_t timeout_ns, int64_t now_ns);

@@ -17,6 +17,7 @@
 #include "channel.h"
 #include "emergency_answer.h"
 #include "log.h"
+#include "lookout.h"
 #include "stray_child.h"
 #include "time_out.h"
 #include "unbegun.h"
@@ -115,6 +116,7 @@ static void on_crash(int number)
     char text[LINE_SIZE];
 
     if (!stray_child) {
+        lookout_hold();
         answer_request();
         hand_over_connections();
     }
@@ -134,6 +136,7 @@ static void on_exit_called(int status, void *data)
     (void)data;
     if (stray_child || getpid() != process)
         return;
+    lookout_hold();
     if (in_request && atomic_load_explicit(&slot->request_bytes_out, memory_order_relaxed) > 0)
         atomic_fetch_add(&slot->error_answered, 1); /* the answer is cut short, as by any exception */
     else

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "deposit.h"
 #include "fcgi.h"
+#include "handback.h"
 #include "log.h"
 #include "time_out.h"
 #include "unbegun.h"
@@ -61,7 +62,9 @@ static bool serve(struct intake *intake, struct connection *connection, const ui
         .finished = dispatch_finished,
         .data = &intake->dispatch,
     };
+    lookout_begin(&intake->lookout);
     enum fcgi_after after = fcgi_serve(&call, &remainder);
+    lookout_end(&intake->lookout);
     intake->now_ns = clock_monotonic_ns();
 
     if (after == FCGI_CLOSE) {
@@ -252,6 +255,30 @@ void intake_take_over(struct intake *intake, int fd)
 
     deposit_given(&intake->connections, connection);
     intake_receive(intake, connection);
+}
+
+void intake_pass_on(struct intake *intake, int queue)
+{
+    struct connection_table *connections = &intake->connections;
+    struct connection *connection = handback_take(queue, connections, intake->scratch, intake->scratch_size);
+
+    if (connection == NULL)
+        return;
+    if (handback_give(queue, connections, connection))
+        connection_forget_given(connections);
+    else
+        intake_receive(intake, connection);
+}
+
+bool intake_take_back(struct intake *intake, int queue, bool *closed)
+{
+    struct connection *connection = handback_take(queue, &intake->connections, intake->scratch, intake->scratch_size);
+
+    if (connection == NULL)
+        return false;
+    intake_receive(intake, connection);
+    *closed = connection->fd == -1;
+    return true;
 }
 
 void intake_rest(struct intake *intake)

@@ -12,6 +12,7 @@
 #include "connection.h"
 #include "dispatch.h"
 #include "gate.h"
+#include "lookout.h"
 #include "quota.h"
 
 struct intake {
@@ -19,6 +20,7 @@ struct intake {
     struct dispatch dispatch;
     struct gate_limits limits;
     struct quota quota;
+    struct lookout lookout;
     bool draining;  /* connections are closed as soon as nothing of a request is there */
     int64_t now_ns; /* of the present round of events */
     uint8_t *scratch;
@@ -42,6 +44,11 @@ bool intake_accept(struct intake *intake, int fd);
 
 /* The same for one from the supervisor, which puts a copy into the escrow by itself. */
 void intake_take_over(struct intake *intake, int fd);
+
+/* The next one from other workers (handback.h). false: there is none. *closed: it is closed again. */
+bool intake_take_back(struct intake *intake, int queue, bool *closed);
+/* Puts the next one from other workers behind the others, which wakes a worker as if it had just come. */
+void intake_pass_on(struct intake *intake, int queue);
 
 /* To be called before the worker sleeps. */
 void intake_rest(struct intake *intake);

@@ -22,6 +22,7 @@
 struct listener_watch {
     enum event_source source;
     int fd;
+    bool handback;     /* other workers' connections (handback.h) */
     bool with_address; /* TCP, or inherited and maybe TCP */
     bool watched;
     bool ready;
@@ -149,6 +150,27 @@ static bool make_room(struct listening *listening)
     return idle != NULL;
 }
 
+enum accepted {
+    ACCEPTED_NONE, /* there was none, or no room */
+    ACCEPTED_DONE, /* it was served and is closed again */
+    ACCEPTED_OPEN,
+};
+
+static enum accepted take_back(struct listening *listening, const struct listener_watch *listener)
+{
+    const struct server_options *options = listening->options;
+    bool closed;
+
+    /* The last request came in the same turn: what woke this worker has to wake another one. */
+    if (!has_room(listening) && scoreboard_another_serves(options->board, options->slot)) {
+        intake_pass_on(listening->intake, listener->fd);
+        return ACCEPTED_NONE;
+    }
+    if (!intake_take_back(listening->intake, listener->fd, &closed))
+        return ACCEPTED_NONE;
+    return closed ? ACCEPTED_DONE : ACCEPTED_OPEN;
+}
+
 static bool admit(const struct listening *listening, int fd, const struct sockaddr *client)
 {
     const int on = 1;
@@ -161,12 +183,6 @@ static bool admit(const struct listening *listening, int fd, const struct sockad
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return true;
 }
-
-enum accepted {
-    ACCEPTED_NONE, /* there was none, or no room */
-    ACCEPTED_DONE, /* it was served and is closed again */
-    ACCEPTED_OPEN,
-};
 
 static enum accepted accept_failed(struct listening *listening, struct listener_watch *listener)
 {
@@ -194,6 +210,10 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
         return ACCEPTED_NONE;
     }
 
+    if (full && listener->handback)
+        make_room(listening);
+    if (listener->handback)
+        return take_back(listening, listener);
     int fd = accept4(listener->fd, listener->with_address ? &client.any : NULL, listener->with_address ? &length : NULL,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd == -1)
@@ -296,10 +316,20 @@ int64_t listening_deadline(const struct listening *listening)
 
 static void accept_backlog(struct listening *listening)
 {
-    for (size_t i = 0; i < listening->count; i++)
+    for (size_t i = 0; i < listening->options->listener_count; i++)
         for (int left = listening->options->pool->socket.backlog; left > 0; left--)
             if (accept_one(listening, &listening->watches[i]) == ACCEPTED_NONE)
                 break;
+}
+
+void listening_take_given(struct listening *listening)
+{
+    const struct server_options *options = listening->options;
+
+    for (size_t i = 0; i < listening->count; i++)
+        while (listening->watches[i].handback && !scoreboard_another_serves(options->board, options->slot) &&
+               accept_one(listening, &listening->watches[i]) != ACCEPTED_NONE)
+            continue;
 }
 
 void listening_stop(struct listening *listening, bool take_backlog)
@@ -328,7 +358,7 @@ void listening_open(struct listening *listening, int epoll_fd, struct intake *in
         .intake = intake,
         .epoll_fd = epoll_fd,
         .allow = allow_list_new(allow->items, allow->count, &wrong),
-        .watches = xcalloc(options->listener_count, sizeof *listening->watches),
+        .watches = xcalloc(options->listener_count + 1, sizeof *listening->watches),
         .count = options->listener_count,
         .exclusive = !options->traced,
     };
@@ -341,6 +371,12 @@ void listening_open(struct listening *listening, int epoll_fd, struct intake *in
             .with_address = options->listeners[i].type != LISTEN_UNIX,
         };
     }
+    if (options->handback != -1)
+        listening->watches[listening->count++] = (struct listener_watch){
+            .source = SOURCE_LISTENER,
+            .fd = options->handback,
+            .handback = true,
+        };
     if (!options->warming)
         listening_start(listening);
 }

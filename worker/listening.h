@@ -21,7 +21,7 @@ struct listening {
     struct intake *intake;
     int epoll_fd;
     struct allow_list *allow;
-    struct listener_watch *watches; /* in the order of the options' listeners */
+    struct listener_watch *watches; /* in the order of the options' listeners, and the queue of handback.h */
     size_t count;
     bool accepting;         /* a listener was ready in the last round */
     bool exclusive;         /* how the listeners are watched */
@@ -63,6 +63,12 @@ void listening_settle(struct listening *listening);
 
 /* When listening_settle is due without an event; 0: not. */
 int64_t listening_deadline(const struct listening *listening);
+
+/*
+ * What workers have given back (handback.h) and no other will take: the last look of a worker that leaves. Each one
+ * that gives looks there after it, here or as long as it serves.
+ */
+void listening_take_given(struct listening *listening);
 
 /*
  * For good: the worker drains. `take_backlog`: what waits in the queues is accepted before that, but at most one full

@@ -21,6 +21,7 @@
 #include "crash.h"
 #include "fcgi.h"
 #include "fork_worker.h"
+#include "handback.h"
 #include "heap.h"
 #include "hooks.h"
 #include "load_guard.h"
@@ -50,6 +51,7 @@ struct mold {
     struct app_set *apps;
     struct scoreboard *board;
     int access_log;
+    int handback; /* of the workers; -1: none */
 };
 
 static void send_failure(int channel, const char *text)
@@ -284,6 +286,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
         .slot_index = slot_index,
         .channel = channel,
         .escrow = escrow,
+        .handback = mold->handback,
         .listeners = listeners,
         .listener_count = options->listener_count,
         .traced = order->fork.traced != 0,
@@ -381,7 +384,7 @@ static void obey(struct mold *mold)
 
 int mold_run(const struct mold_options *options)
 {
-    struct mold mold = { .options = options, .access_log = options->access_log };
+    struct mold mold = { .options = options, .access_log = options->access_log, .handback = -1 };
     struct strbuf error = { 0 };
     ignore_stray_signals();
     title_mold(options->pool->name, options->generation);
@@ -397,6 +400,9 @@ int mold_run(const struct mold_options *options)
     }
     if (load(&mold) < 0)
         return 1;
+    mold.handback = handback_new();
+    if (mold.handback == -1)
+        log_warn("connections can't be given to other workers");
     obey(&mold);
     return 0;
 }

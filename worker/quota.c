@@ -15,23 +15,12 @@ static uint64_t accepted_by(const struct quota *quota)
     return atomic_load_explicit(&quota->slot->accepted, memory_order_relaxed);
 }
 
-static bool another_serves(const struct quota *quota)
-{
-    for (uint32_t i = 0; quota->board != NULL && i < atomic_load_explicit(&quota->board->slots, memory_order_relaxed);
-         i++) {
-        const struct slot *slot = &quota->board->slot[i];
-        unsigned state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-        if (slot != quota->slot && (state == SLOT_IDLE || state == SLOT_BUSY))
-            return true;
-    }
-    return false;
-}
-
 bool quota_has_room(const struct quota *quota, unsigned expecting)
 {
     uint64_t limit = limit_of(quota);
 
-    if (atomic_load_explicit(&quota->slot->out_of_memory, memory_order_relaxed) > 0 && another_serves(quota))
+    if (atomic_load_explicit(&quota->slot->out_of_memory, memory_order_relaxed) > 0 &&
+        scoreboard_another_serves(quota->board, quota->slot))
         return false;
     return limit == 0 || accepted_by(quota) + expecting < limit;
 }

@@ -52,7 +52,7 @@ static void drain(struct server *server, int64_t deadline_ns, bool with_backlog)
     if (server->intake.draining)
         return;
     server->intake.draining = true;
-    atomic_store_explicit(&server->options->slot->state, SLOT_DRAINING, memory_order_relaxed);
+    atomic_store(&server->options->slot->state, SLOT_DRAINING); /* before a last look at what others have given */
     title_state(slot_state_name(SLOT_DRAINING));
     listening_stop(&server->listening, with_backlog);
     intake_drain(&server->intake);
@@ -74,11 +74,15 @@ static void leave_when_spent(struct server *server)
     drain_by_own_timeout(server);
 }
 
-static bool is_finished(const struct server *server)
+static bool is_finished(struct server *server)
 {
-    return server->intake.draining &&
-           (server->intake.connections.count == 0 ||
-            (server->drain_deadline_ns > 0 && server->intake.now_ns >= server->drain_deadline_ns));
+    if (!server->intake.draining)
+        return false;
+    if (server->drain_deadline_ns > 0 && server->intake.now_ns >= server->drain_deadline_ns)
+        return true;
+    if (server->intake.connections.count == 0)
+        listening_take_given(&server->listening);
+    return server->intake.connections.count == 0;
 }
 
 /* The channel */
@@ -281,6 +285,8 @@ static void server_open(struct server *server, const struct server_options *opti
     intake_open(&server->intake, server->epoll_fd, options->channel, options->escrow, pool, options->apps,
                 options->slot);
     stray_child_set_connections(&server->intake.connections);
+    lookout_open(&server->intake.lookout, &server->intake.connections, options->board, options->slot,
+                 options->handback);
     server->intake.quota.board = options->board;
     server->intake.dispatch.board = options->board;
     collector_open(&server->collector, pool, options->apps, options->slot);
@@ -294,6 +300,7 @@ static void server_open(struct server *server, const struct server_options *opti
 static void server_close(struct server *server)
 {
     stray_child_set_connections(NULL);
+    lookout_close(&server->intake.lookout);
     intake_close(&server->intake);
     close(server->epoll_fd);
     listening_close(&server->listening);

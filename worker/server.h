@@ -22,8 +22,9 @@ struct server_options {
     const struct scoreboard *board; /* of the pool, to leave connections to less busy workers; NULL: there are none */
     struct slot *slot;
     uint32_t slot_index;
-    int channel; /* to the supervisor */
-    int escrow;  /* escrow.h; -1: none */
+    int channel;  /* to the supervisor */
+    int escrow;   /* escrow.h; -1: none */
+    int handback; /* handback.h; -1: none */
     const struct server_listener *listeners;
     size_t listener_count;
     bool traced;  /* requests are for this worker rather than for the others */

@@ -128,6 +128,18 @@ struct scoreboard *scoreboard_adopt(int fd, uint32_t slots)
     return map(fd, board_size(slots));
 }
 
+bool scoreboard_another_serves(const struct scoreboard *board, const struct slot *own)
+{
+    for (uint32_t i = 0; board != NULL && i < atomic_load_explicit(&board->slots, memory_order_relaxed); i++) {
+        const struct slot *slot = &board->slot[i];
+        unsigned state = atomic_load(&slot->state);
+        if (slot != own && (state == SLOT_IDLE || state == SLOT_BUSY) &&
+            atomic_load_explicit(&slot->drain, memory_order_relaxed) == 0)
+            return true;
+    }
+    return false;
+}
+
 uint64_t scoreboard_fingerprint(void)
 {
     const size_t layout[] = {

@@ -7,6 +7,7 @@
 #define COWHERD_SCOREBOARD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum slot_state {
@@ -95,6 +96,9 @@ void scoreboard_detach(struct scoreboard *board);
 struct scoreboard *scoreboard_adopt(int fd, uint32_t slots);
 /* Changes with the layout of a slot. */
 uint64_t scoreboard_fingerprint(void);
+
+/* Is there a worker beside that of `own` that serves, and is not to drain? false for NULL. */
+bool scoreboard_another_serves(const struct scoreboard *board, const struct slot *own);
 
 /* Makes a slot free, all figures 0, no app, no request. Only for a slot without a living worker. */
 void scoreboard_clear(struct slot *slot);

@@ -18,6 +18,7 @@
 #include "answer.h"
 #include "channel.h"
 #include "fcgi.h"
+#include "handback.h"
 #include "log.h"
 #include "rack.h"
 #include "server.h"
@@ -68,7 +69,8 @@ static int listen_on(const char *path)
     return fd;
 }
 
-static void work(const char *listen_path, int listener, struct scoreboard *board, unsigned number, int channel)
+static void work(const char *listen_path, int listener, int handback, struct scoreboard *board, unsigned number,
+                 int channel)
 {
     static struct config_app app_config = { .name = "hello", .host = "*", .path = "/" };
     struct config_listen listen_config = { .type = LISTEN_UNIX, .address = (char *)listen_path };
@@ -96,6 +98,7 @@ static void work(const char *listen_path, int listener, struct scoreboard *board
         .slot_index = number,
         .channel = channel,
         .escrow = -1,
+        .handback = handback,
         .listeners = &server_listener,
         .listener_count = 1,
     };
@@ -119,7 +122,7 @@ int main(int argc, char **argv)
         fatalx("libfcgi does not use our OS_Read and OS_Write");
 
     struct scoreboard *board = scoreboard_create((uint32_t)workers, &board_fd);
-    int listener = listen_on(argv[1]);
+    int listener = listen_on(argv[1]), handback = handback_new();
     sigemptyset(&awaited);
     sigaddset(&awaited, SIGTERM);
     sigaddset(&awaited, SIGINT);
@@ -134,7 +137,7 @@ int main(int argc, char **argv)
             for (int j = 0; j <= i; j++)
                 close(channels[j][0]);
             sigprocmask(SIG_SETMASK, &before, NULL);
-            work(argv[1], listener, board, (unsigned)i, channels[i][1]);
+            work(argv[1], listener, handback, board, (unsigned)i, channels[i][1]);
         }
         close(channels[i][1]);
     }

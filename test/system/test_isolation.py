@@ -464,8 +464,8 @@ def test_a_fork_lets_go_of_the_workers_descriptors(spawning):
         kept.request(keep=True)
         spawning.wait_until(lambda: spawning.workers()[0]["connections"] == 2, what="both are accepted")
         own = descriptors(worker)
-        assert len([link for link in own.values() if link.startswith("socket:")]) == 5, (
-            "the channel, the escrow, the listener, two connections: %s" % own
+        assert len([link for link in own.values() if link.startswith("socket:")]) == 6, (
+            "the channel, the escrow, the listener, the workers' queue, two connections: %s" % own
         )
         harmless = {fd for fd, link in own.items() if link.startswith("/memfd:cowherd-") or Path(link).is_dir()}
         assert len(harmless) == 4, own

@@ -97,6 +97,7 @@ static inline void work(int channel)
         .slot = test.slot,
         .channel = channel,
         .escrow = test.escrow,
+        .handback = -1,
         .listeners = &listener,
         .listener_count = 1,
     };

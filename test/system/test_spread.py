@@ -1,0 +1,114 @@
+"""Connections of a worker that is in a slow request: whoever is free answers what comes on them."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+import fastcgi
+from herd import free_port
+
+APP = """
+run ->(env) do
+  File.open("%s") { |f| f.read } if env["PATH_INFO"] == "/hold"
+  [200, {}, [File.open("/proc/self/stat") { |f| f.gets.to_i.to_s }, ":", env["rack.input"].read]]
+end
+"""
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def herd(cowherd, request):
+    cowherd.gate = cowherd.fifo()
+    cowherd.configure(workers=2, timeouts={"header": "60s", "body": "60s", "idle": "60s"})
+    if request.param == "tcp":
+        cowherd.configure(listen="127.0.0.1:%d" % free_port())
+    cowherd.app(APP % cowherd.gate)
+    cowherd.start()
+    return cowherd
+
+
+def pid_of(response, body=""):
+    pid, _, text = response.text.partition(":")
+    assert response.status == 200 and text == body
+    return int(pid)
+
+
+def ask(connection):
+    return pid_of(connection.request(uri="/", keep=True))
+
+
+def kept_by_one(herd, stack, count):
+    """So many kept connections of one worker, found among more."""
+    while True:
+        by_pid = {}
+        for _ in range(2 * count):
+            connection = stack.enter_context(herd.connect())
+            by_pid.setdefault(ask(connection), []).append(connection)
+        for connections in by_pid.values():
+            if len(connections) >= count:
+                return connections[:count]
+
+
+def busy(herd):
+    return [worker["pid"] for worker in herd.workers() if worker["state"] == "busy"]
+
+
+@contextlib.contextmanager
+def held(herd, connection):
+    """A worker, whose pid it is, is in a request of this connection for as long as the block runs."""
+    response = connection.start(uri="/hold", keep=True)
+    with herd.gate.wait_reader():
+        (pid,) = herd.wait_until(lambda: len(busy(herd)) == 1 and busy(herd))
+        yield pid
+    if herd.deaths_expected:
+        assert connection.wait_closed() == []
+    else:
+        assert pid_of(connection.read_response(response)) == pid
+
+
+def nothing_lost(herd):
+    herd.wait_until(lambda: herd.ledger()["completed"] == herd.ledger()["accepted"])
+    assert herd.ledger()["lost"] == 0
+
+
+def test_kept_connections_are_answered_by_who_is_free(herd):
+    with contextlib.ExitStack() as stack:
+        slow, *others = kept_by_one(herd, stack, 4)
+        with held(herd, slow) as pid:
+            assert pid not in {ask(connection) for _ in range(3) for connection in others}
+        for connection in (slow, *others):
+            ask(connection)
+    nothing_lost(herd)
+
+
+def test_what_has_been_received_goes_with_a_connection(herd):
+    head = fastcgi.head(uri="/") + fastcgi.stream(fastcgi.STDIN, b"")
+    post = fastcgi.head(method="POST", uri="/", body_length=13) + fastcgi.stream(fastcgi.STDIN, b"half and half")
+    with contextlib.ExitStack() as stack:
+        slow, later, in_head, in_body = kept_by_one(herd, stack, 4)
+        in_head.send(head[:100])
+        in_body.send(post[:-20])
+        ask(later)  # with that, its worker has come to what was before
+        with held(herd, slow) as pid:
+            for connection, rest, body in ((in_head, head[100:], ""), (in_body, post[-20:], "half and half")):
+                connection.send(rest)
+                assert pid_of(connection.read_response(fastcgi.Response()), body) != pid
+    nothing_lost(herd)
+
+
+def test_new_connections_whose_worker_is_killed_after_it_has_given_them(herd):
+    """Copies of them lay in its escrow."""
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(herd.connect()) for _ in range(8)]
+        slow, *_ = kept_by_one(herd, stack, 2)
+        herd.deaths_expected = True
+        with held(herd, slow) as pid:
+            assert pid not in {ask(connection) for connection in silent}
+            os.kill(pid, signal.SIGKILL)
+            herd.wait_until(lambda: len(herd.worker_pids() - {0, pid}) == 2)
+            for _ in range(2):
+                for connection in silent:
+                    ask(connection)
+    herd.wait_until(lambda: herd.ledger()["completed"] == herd.ledger()["accepted"] - 1)
+    assert herd.ledger()["lost"] == 1

@@ -1,0 +1,112 @@
+#include "handback.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "deposit.h"
+#include "escrow.h"
+
+/* What goes before the bytes that were received. */
+struct handed {
+    enum connection_wait wait;
+    bool begun; /* the mark (unbegun.h) */
+    int64_t deadline_ns;
+    int64_t received_ns;
+};
+
+union control {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr header; /* for the alignment */
+};
+
+int handback_new(void)
+{
+    return escrow_new();
+}
+
+static bool send_connection(int queue, const struct connection *connection)
+{
+    struct handed handed = {
+        .wait = connection->wait,
+        .begun = connection->begun,
+        .deadline_ns = connection->deadline_ns,
+        .received_ns = connection->received_ns,
+    };
+    struct iovec parts[] = {
+        { .iov_base = &handed, .iov_len = sizeof handed },
+        { .iov_base = connection->saved, .iov_len = connection->saved_length },
+    };
+    union control control = { { 0 } };
+    struct msghdr packet = {
+        .msg_iov = parts,
+        .msg_iovlen = connection->saved_length > 0 ? 2 : 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
+    };
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&packet);
+
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &connection->fd, sizeof(int));
+    return sendmsg(queue, &packet, MSG_NOSIGNAL) != -1;
+}
+
+/* Its copy would be handed on, too, when this worker is killed. */
+static void leave_escrow(struct connection_table *table, struct connection *connection)
+{
+    if (!connection->deposited)
+        return;
+    table->decided++;
+    deposit_sweep(table);
+    connection->deposited = false;
+}
+
+bool handback_give(int queue, struct connection_table *table, struct connection *connection)
+{
+    connection_begin(table, connection);
+    leave_escrow(table, connection);
+    if (!send_connection(queue, connection))
+        return false;
+    /* It is open elsewhere: closing it here would not end its being watched. */
+    if (connection->registered)
+        epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
+    close(connection->fd);
+    connection->fd = -1;
+    return true;
+}
+
+struct connection *handback_take(int queue, struct connection_table *table, uint8_t *room, size_t size)
+{
+    struct handed handed = { 0 };
+    struct iovec parts[] = {
+        { .iov_base = &handed, .iov_len = sizeof handed },
+        { .iov_base = room, .iov_len = size },
+    };
+    union control control;
+    struct msghdr packet = {
+        .msg_iov = parts,
+        .msg_iovlen = 2,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
+    };
+    ssize_t got;
+    int fd;
+
+    do
+        got = recvmsg(queue, &packet, MSG_CMSG_CLOEXEC);
+    while (got == -1 && errno == EINTR);
+    const struct cmsghdr *rights = got >= (ssize_t)sizeof handed ? CMSG_FIRSTHDR(&packet) : NULL;
+    if (rights == NULL || rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS)
+        return NULL; /* none, or this process had no descriptor left for it */
+    memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+
+    struct connection *connection = connection_open(table, fd);
+    connection->begun = handed.begun;
+    connection->received_ns = handed.received_ns;
+    connection_save(table, connection, room, (size_t)got - sizeof handed);
+    return connection_resume(table, connection, handed.wait, handed.deadline_ns) ? connection : NULL;
+}

@@ -1,0 +1,286 @@
+#include "lookout.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "handback.h"
+#include "log.h"
+
+/*
+ * What a request may take until the others are seen to, up to twice as long. Where requests are not slow but once in a
+ * while, those that wait meanwhile are few, and the timer is to cost nothing that could be measured.
+ */
+#define PATIENCE_NS CLOCK_NS_PER_MS
+#define PATIENCE_MAX_NS (4 * CLOCK_NS_PER_MS)
+#define SLOW_NS (10 * CLOCK_NS_PER_MS)  /* more than the scheduler makes of a short one */
+#define MEMORY_NS (60 * CLOCK_NS_PER_S) /* how long a slow one makes for less patience */
+#define LOOK_MS 50                      /* the longest sleep within a request, should a wake-up be missed */
+#define EVENTS 64
+#define STACK_SIZE (64 * 1024) /* address space: a page or two are used */
+
+/* Whose the table is. */
+enum { LOOPS, FREE, THREADS, TURNS };
+
+static struct lookout *current;
+
+static uint64_t turn_of(const struct lookout *lookout, unsigned whose)
+{
+    return lookout->requests * TURNS + whose;
+}
+
+/* The thread */
+
+static void start_timer(const struct lookout *lookout, int64_t ns)
+{
+    const struct itimerspec time = { .it_value.tv_nsec = (long)ns };
+
+    timerfd_settime(lookout->timer, 0, &time, NULL);
+}
+
+static int64_t patience_of(const struct lookout *lookout)
+{
+    return atomic_load_explicit(&lookout->patience_ns, memory_order_relaxed);
+}
+
+/* false: there was nothing to give, or nobody who would take it. */
+static bool give_ready(struct lookout *lookout, uint64_t turn)
+{
+    struct connection_table *table = lookout->table;
+    struct epoll_event events[EVENTS];
+    unsigned given = 0;
+
+    if (!scoreboard_another_serves(lookout->board, lookout->slot) ||
+        !atomic_compare_exchange_strong(&lookout->turn, &turn, turn - FREE + THREADS))
+        return false;
+    int count = epoll_wait(table->epoll_fd, events, EVENTS, 0);
+    for (int i = 0; i < count; i++) {
+        struct connection *connection = events[i].data.ptr;
+        if (connection->source != SOURCE_CONNECTION || connection->wait == WAIT_LINGER ||
+            connection->wait == WAIT_NOTHING)
+            continue;
+        if (!handback_give(lookout->queue, table, connection))
+            break;
+        given++;
+    }
+    lookout->given += given;
+    atomic_store(&lookout->turn, turn);
+    return given > 0;
+}
+
+/*
+ * Until the request is over; true: it was a slow one. The table's epoll tells of each event once: what stays ready
+ * there is not ours to take.
+ */
+static bool stand_in(struct lookout *lookout, uint64_t turn)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+    const struct timespec pause = { .tv_nsec = PATIENCE_NS };
+    int64_t began_ns = clock_monotonic_ns();
+
+    if (epoll_ctl(lookout->outer, EPOLL_CTL_ADD, lookout->table->epoll_fd, &event) == -1)
+        return false;
+    while (atomic_load(&lookout->turn) == turn) {
+        int count = epoll_wait(lookout->outer, &event, 1, LOOK_MS);
+        bool any = false;
+        while (give_ready(lookout, turn))
+            any = true;
+        if (!any && count > 0)
+            nanosleep(&pause, NULL);
+    }
+    epoll_ctl(lookout->outer, EPOLL_CTL_DEL, lookout->table->epoll_fd, NULL);
+    return clock_monotonic_ns() - began_ns > SLOW_NS;
+}
+
+static bool in_request(const struct lookout *lookout)
+{
+    return atomic_load(&lookout->turn) % TURNS == FREE;
+}
+
+/* The loop starts the timer with its next request; one that it has begun just now may have found it running. */
+static void rest(struct lookout *lookout)
+{
+    atomic_store(&lookout->armed, false);
+    if (in_request(lookout) && !atomic_exchange(&lookout->armed, true))
+        start_timer(lookout, patience_of(lookout));
+}
+
+/* When the last slow request was over, or before. */
+static void set_patience(struct lookout *lookout, int64_t slow_ns)
+{
+    bool lately = slow_ns > 0 && clock_monotonic_ns() - slow_ns < MEMORY_NS;
+
+    atomic_store_explicit(&lookout->patience_ns, lately ? PATIENCE_NS : PATIENCE_MAX_NS, memory_order_relaxed);
+}
+
+static void *look_out(void *data)
+{
+    struct lookout *lookout = data;
+    int64_t slow_ns = 0;
+    uint64_t before = 0, expirations;
+
+    while (read(lookout->timer, &expirations, sizeof expirations) == sizeof expirations &&
+           !atomic_load(&lookout->ended)) {
+        uint64_t turn = atomic_load(&lookout->turn);
+        if (turn % TURNS != FREE) {
+            rest(lookout);
+            continue;
+        }
+        if (turn == before && stand_in(lookout, turn))
+            slow_ns = clock_monotonic_ns();
+        set_patience(lookout, slow_ns);
+        before = atomic_load(&lookout->turn);
+        start_timer(lookout, patience_of(lookout));
+    }
+    return NULL;
+}
+
+/* The loop */
+
+static bool start_thread(struct lookout *lookout)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* they are the loop's */
+    int error = pthread_create(&lookout->thread, &attributes, look_out, lookout);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (error != 0)
+        log_debug("a slow request will hold up kept connections: no thread can be started: %s", strerror(error));
+    return error == 0;
+}
+
+static void close_descriptors(struct lookout *lookout)
+{
+    if (lookout->timer != -1)
+        close(lookout->timer);
+    if (lookout->outer != -1)
+        close(lookout->outer);
+    lookout->timer = lookout->outer = -1;
+}
+
+static bool start(struct lookout *lookout)
+{
+    lookout->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    lookout->outer = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = { .events = EPOLLIN };
+    if (lookout->timer != -1 && lookout->outer != -1 &&
+        epoll_ctl(lookout->outer, EPOLL_CTL_ADD, lookout->timer, &event) == 0 && start_thread(lookout))
+        return true;
+    close_descriptors(lookout);
+    lookout->queue = -1;
+    return false;
+}
+
+static void arm(struct lookout *lookout)
+{
+    if ((lookout->timer != -1 || start(lookout)) && !atomic_exchange(&lookout->armed, true))
+        start_timer(lookout, patience_of(lookout));
+}
+
+void lookout_begin(struct lookout *lookout)
+{
+    if (lookout->queue == -1 || lookout->board == NULL)
+        return;
+    lookout->requests++;
+    atomic_store(&lookout->turn, turn_of(lookout, FREE));
+    if (lookout->table->count > 1 && !atomic_load(&lookout->armed))
+        arm(lookout);
+}
+
+static bool take_turn(struct lookout *lookout)
+{
+    uint64_t turn = turn_of(lookout, FREE);
+
+    while (!atomic_compare_exchange_weak(&lookout->turn, &turn, turn_of(lookout, LOOPS))) {
+        if (turn == turn_of(lookout, LOOPS))
+            return false;
+        if (turn == turn_of(lookout, THREADS))
+            sched_yield();
+        turn = turn_of(lookout, FREE);
+    }
+    return true;
+}
+
+void lookout_end(struct lookout *lookout)
+{
+    take_turn(lookout);
+    if (lookout->given == 0)
+        return;
+    lookout->given = 0;
+    connection_forget_given(lookout->table);
+}
+
+bool lookout_hold(void)
+{
+    bool is_thread = current != NULL && current->timer != -1 && pthread_equal(pthread_self(), current->thread);
+
+    return current != NULL && !is_thread && take_turn(current);
+}
+
+void lookout_release(void)
+{
+    atomic_store(&current->turn, turn_of(current, FREE));
+}
+
+/* A child that an app makes has the connections as they are, and nothing of this. */
+static bool held;
+
+static void before_fork(void)
+{
+    held = lookout_hold();
+}
+
+static void after_fork_in_parent(void)
+{
+    if (held)
+        lookout_release();
+}
+
+static void after_fork_in_child(void)
+{
+    if (current == NULL)
+        return;
+    close_descriptors(current);
+    if (current->queue != -1)
+        close(current->queue);
+    current->queue = -1;
+}
+
+void lookout_open(struct lookout *lookout, struct connection_table *table, const struct scoreboard *board,
+                  const struct slot *slot, int queue)
+{
+    *lookout = (struct lookout){
+        .table = table,
+        .board = board,
+        .slot = slot,
+        .queue = queue,
+        .timer = -1,
+        .outer = -1,
+        .patience_ns = PATIENCE_MAX_NS,
+    };
+    current = lookout;
+    if (queue != -1 && pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0)
+        fatalx("children of apps can't be looked after");
+}
+
+void lookout_close(struct lookout *lookout)
+{
+    current = NULL;
+    if (lookout->timer == -1)
+        return;
+    atomic_store(&lookout->ended, true);
+    start_timer(lookout, 1);
+    pthread_join(lookout->thread, NULL);
+    close_descriptors(lookout);
+}

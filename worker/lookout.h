@@ -1,0 +1,51 @@
+/*
+ * While the worker is in a request for longer than others can wait, a thread stands in for it: of its other connections
+ * it gives those that have something to be received to the workers that are free (handback.h). The thread is started
+ * when the worker has a request in hand and other connections for the first time, and sleeps but then.
+ *
+ * The table of connections belongs to the worker's loop outside of requests, and to the thread inside of them.
+ */
+#ifndef COWHERD_LOOKOUT_H
+#define COWHERD_LOOKOUT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "connection.h"
+#include "scoreboard.h"
+
+struct lookout {
+    struct connection_table *table;
+    const struct scoreboard *board; /* NULL: there are no others */
+    const struct slot *slot;        /* its own one */
+    int queue;                      /* handback_new's; -1: nothing is given */
+    pthread_t thread;
+    int timer;             /* -1: there is no thread */
+    int outer;             /* epoll of the table's epoll, and of the timer */
+    uint64_t requests;     /* that were begun */
+    unsigned given;        /* connections that the table is to forget */
+    _Atomic uint64_t turn; /* `requests`, and whose the table is */
+    _Atomic int64_t patience_ns;
+    _Atomic bool armed; /* the timer runs, or the thread does */
+    _Atomic bool ended;
+};
+
+/* There is one in a process. All that it is given stays the caller's and must outlive it. */
+void lookout_open(struct lookout *lookout, struct connection_table *table, const struct scoreboard *board,
+                  const struct slot *slot, int queue);
+void lookout_close(struct lookout *lookout);
+
+/* Around each request. */
+void lookout_begin(struct lookout *lookout);
+void lookout_end(struct lookout *lookout);
+
+/*
+ * For what happens within a request and needs the connections as they are, a fork or the end: the thread does nothing
+ * from here on, true, until lookout_release. false: it does nothing anyway. Async-signal-safe.
+ */
+bool lookout_hold(void);
+void lookout_release(void);
+
+#endif
