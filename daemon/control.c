@@ -347,6 +347,15 @@ void control_adopt_client(struct control *control, struct state_reader *reader)
     }
 }
 
+void control_stop_listening(struct control *control)
+{
+    loop_timer_clear(control->supervisor->loop, &control->again);
+    loop_remove(control->supervisor->loop, &control->source);
+    if (control->listener)
+        listener_release_pool(&control->set, control->listener);
+    control->listener = NULL;
+}
+
 void control_close(struct control *control)
 {
     int64_t deadline = clock_monotonic_ns() + CLOCK_NS_PER_S;
@@ -359,8 +368,6 @@ void control_close(struct control *control)
         else
             client_send(client);
     }
-    loop_timer_clear(control->supervisor->loop, &control->again);
-    loop_remove(control->supervisor->loop, &control->source);
-    listener_release_pool(&control->set, control->listener);
+    control_stop_listening(control);
     free(control);
 }

@@ -33,7 +33,9 @@ void control_save(const struct control *control, struct state_writer *writer);
 struct control *control_adopt(struct supervisor *supervisor, struct state_reader *reader);
 void control_adopt_client(struct control *control, struct state_reader *reader);
 
-/* Sends what is still to be sent (for a moment at most), closes and removes the socket. */
+/* Closes and removes the socket; clients that are connected stay. */
+void control_stop_listening(struct control *control);
+/* The same, then sends what is still to be sent (for a moment at most) and closes the connections. */
 void control_close(struct control *control);
 
 #endif

@@ -328,9 +328,13 @@ static void end(struct supervisor *supervisor)
     sampler_stop(&supervisor->sampler);
     announce_close(&supervisor->announce);
     oom_watch_stop(&supervisor->oom_watch);
-    ticket_list_settle(&supervisor->stop_tickets, true, "stopped");
     socket_files_close(&supervisor->socket_files);
     status_server_close(&supervisor->status_server);
+    /* Who is told that it has stopped can start another one at once. */
+    if (supervisor->control)
+        control_stop_listening(supervisor->control);
+    pid_file_close();
+    ticket_list_settle(&supervisor->stop_tickets, true, "stopped");
     if (supervisor->control)
         control_close(supervisor->control);
     loop_remove(supervisor->loop, &supervisor->signals);
@@ -380,7 +384,6 @@ static int take_over(const struct upgrade_handed *handed, const char *config_pat
     supervisor_reap(&supervisor);
     run(&supervisor);
     end(&supervisor);
-    pid_file_close();
     log_info("stopped");
     logs_close();
     inherited_free(&supervisor.listeners.inherited);
@@ -448,7 +451,6 @@ int supervisor_run(const char *config_path, bool development)
         log_warnx("%s", supervisor.listeners.inherited.complaint);
     log_info("cowherd %s starts, configuration %s", COWHERD_VERSION, supervisor.config_path);
     start_and_run(&supervisor);
-    pid_file_close();
     log_info("stopped");
 done:
     dev_free(supervisor.dev);
