@@ -9,7 +9,10 @@ MRuby::Gem::Specification.new('mruby-maxminddb') do |spec|
   spec.add_test_dependency 'mruby-array-ext', core: 'mruby-array-ext'
   spec.add_test_dependency 'mruby-bigint', core: 'mruby-bigint'
   spec.add_test_dependency 'mruby-enum-ext', core: 'mruby-enum-ext'
+  spec.add_test_dependency 'mruby-errno', core: 'mruby-errno'
+  spec.add_test_dependency 'mruby-hash-ext', core: 'mruby-hash-ext'
   spec.add_test_dependency 'mruby-io', core: 'mruby-io'
   spec.add_test_dependency 'mruby-pack', core: 'mruby-pack'
+  spec.add_test_dependency 'mruby-random', core: 'mruby-random'
   spec.add_test_dependency 'mruby-string-ext', core: 'mruby-string-ext'
 end

@@ -13,6 +13,8 @@ MRuby::Gem::Specification.new('mruby-sqlite3') do |spec|
   spec.add_test_dependency 'mruby-catch', core: 'mruby-catch'
   spec.add_test_dependency 'mruby-enum-ext', core: 'mruby-enum-ext'
   spec.add_test_dependency 'mruby-error', core: 'mruby-error'
+  spec.add_test_dependency 'mruby-errno', core: 'mruby-errno'
   spec.add_test_dependency 'mruby-io', core: 'mruby-io'
   spec.add_test_dependency 'mruby-metaprog', core: 'mruby-metaprog'
+  spec.add_test_dependency 'mruby-random', core: 'mruby-random'
 end
