@@ -508,7 +508,7 @@ SEEDS   ?= 2000
 SECONDS ?= 0
 
 torture: $(B)/test/torture $(B)/test/suite
-	$(B)/test/suite --every 3 --without gems $(B)/mruby/host/mrbgems
+	$(B)/test/suite --every 3 --without mruby-require --without mruby-shared-store $(B)/mruby/host/mrbgems
 	$< --first $$(date +%s) --count $$(( ($(SEEDS) + 99) / 100 )) --every 1 --stress-every 1 test/torture
 	$< --first $$(date +%s) --count $(SEEDS) --seconds $(SECONDS) --stress-every 5 test/torture
 

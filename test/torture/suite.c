@@ -2,7 +2,7 @@
  * mruby's own tests, and those of its gems, in interpreters that are frozen and in one that is not: each of them must
  * have the same outcome.
  *
- *   suite [--every N] [--only GEM] [--without DIRECTORY] GEMS
+ *   suite [--every N] [--only GEM] [--without GEM]... GEMS
  *
  * GEMS is the folder that mruby's build leaves of its gems; its entries name them (mruby-test has the tests of the
  * core). The tests themselves, their assertions and helpers in C come from the library that mruby's build makes of
@@ -334,16 +334,18 @@ static int is_gem(const struct dirent *entry)
     return entry->d_name[0] != '.' && strchr(entry->d_name, '.') == NULL;
 }
 
-static bool has(const char *directory, const char *name)
+/* Whether `name` stands behind an --without among these words. */
+static bool is_left_out(char **words, int count, const char *name)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", directory != NULL ? directory : "", name);
-    return directory != NULL && access(path, F_OK) == 0;
+    for (int i = 0; i + 1 < count; i += 2)
+        if (strcmp(words[i], "--without") == 0 && strcmp(words[i + 1], name) == 0)
+            return true;
+    return false;
 }
 
 int main(int argc, char **argv)
 {
-    const char *only = NULL, *without = NULL;
+    const char *only = NULL;
     struct totals totals = { 0 };
     struct dirent **names;
     int at = 1;
@@ -354,18 +356,16 @@ int main(int argc, char **argv)
             every = atol(argv[at + 1]);
         else if (strcmp(argv[at], "--only") == 0)
             only = argv[at + 1];
-        else if (strcmp(argv[at], "--without") == 0)
-            without = argv[at + 1];
-        else
+        else if (strcmp(argv[at], "--without") != 0)
             break;
     }
     int names_count = argc - at == 1 && every > 0 ? scandir(argv[at], &names, is_gem, alphasort) : -1;
     if (names_count < 0) {
-        fprintf(stderr, "usage: suite [--every N] [--only GEM] [--without DIRECTORY] GEMS\n");
+        fprintf(stderr, "usage: suite [--every N] [--only GEM] [--without GEM]... GEMS\n");
         return 2;
     }
     for (int i = 0; i < names_count; i++) {
-        if (only != NULL ? strcmp(names[i]->d_name, only) == 0 : !has(without, names[i]->d_name))
+        if (only != NULL ? strcmp(names[i]->d_name, only) == 0 : !is_left_out(argv + 1, at - 1, names[i]->d_name))
             try_gem(names[i]->d_name, only == NULL, &totals);
         free(names[i]);
     }
