@@ -93,6 +93,7 @@ DAEMON := \
 	daemon/logs \
 	daemon/loop \
 	daemon/main \
+	daemon/mdoc \
 	daemon/memory_report \
 	daemon/metrics_text \
 	daemon/mold_environment \
@@ -276,7 +277,7 @@ define link
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(1)
 endef
 
-all: $(B)/cowherd $(B)/cowherd-mold
+all: $(B)/cowherd $(B)/cowherd-mold documents
 
 $(B)/cowherd: $(call objects,$(COWHERD_OBJECTS))
 	$(call link,$(LIBS_yaml) $(LIBS_bsd))
@@ -724,14 +725,39 @@ SOURCES  := $(basename $(wildcard daemon/base/*.c config/*.c daemon/*.c worker/*
 UNLISTED := $(filter-out $(COWHERD_OBJECTS) $(MOLD_OBJECTS),$(SOURCES)) \
 	$(filter-out $(UNIT_TESTS:$(B)/%=%),$(patsubst test/unit/%.c,test/%,$(wildcard test/unit/test_*.c)))
 
-lint:
-	@echo 'clang-format, cppcheck, includes'
+lint: documents
+	@echo 'clang-format, cppcheck, includes, mandoc'
 	@clang-format --dry-run -Werror $(C_FILES)
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=legacyUninitvar -D_GNU_SOURCE -D__linux__ -DCOWHERD_VERSION='"$(VERSION)"' \
 		$(INCLUDE_daemon) -Iworker daemon config worker
 	@test/includes
+	@if command -v mandoc >/dev/null; then test/manual $(MANUAL); fi
 	@$(if $(strip $(UNLISTED)),echo 'in no list of the Makefile: $(strip $(UNLISTED))' && false)
+
+# --- Manual pages and completions ------------------------------------------------------------------------------------
+
+# What the program knows of its commands and settings is said by itself.
+MANUAL      := $(patsubst packaging/man/%.in,$(B)/man/%,$(wildcard packaging/man/*.in))
+COMPLETIONS := $(B)/completions/bash $(B)/completions/zsh
+
+.PHONY: documents
+documents: $(MANUAL) $(COMPLETIONS)
+
+$(B)/man/%: packaging/man/%.in $(B)/man/commands $(B)/man/settings
+	$(Q)sed -e '/^@COMMANDS@$$/{r $(B)/man/commands' -e 'd}' -e '/^@SETTINGS@$$/{r $(B)/man/settings' -e 'd}' $< >$@
+
+$(B)/man/commands: $(B)/cowherd
+	@mkdir -p $(@D)
+	$(Q)$< help --mdoc >$@
+
+$(B)/man/settings: $(B)/cowherd
+	@mkdir -p $(@D)
+	$(Q)$< settings --mdoc >$@
+
+$(COMPLETIONS): $(B)/completions/%: $(B)/cowherd
+	@mkdir -p $(@D)
+	$(Q)$< completion $* >$@
 
 compile_commands.json: $(B)/mruby/cflags FORCE
 	@$(MAKE) --no-print-directory --dry-run --always-make V=1 all unit-tests 2>/dev/null | \
@@ -750,17 +776,25 @@ install: all
 	install -D -m 755 $(B)/cowherd-mold $(DESTINATION)/libexec/cowherd/cowherd-mold
 	install -D -m 644 config/cowherd.yml.example $(DESTINATION)/share/doc/cowherd/cowherd.yml.example
 	install -D -m 644 README.md $(DESTINATION)/share/doc/cowherd/README.md
+	for gem in gems/*/README.md; do \
+		install -D -m 644 $$gem $(DESTINATION)/share/doc/cowherd/$$(basename $$(dirname $$gem)).md || exit 1; \
+	done
+	for page in $(MANUAL); do \
+		install -D -m 644 $$page $(DESTINATION)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
+	install -D -m 644 $(B)/completions/bash $(DESTINATION)/share/bash-completion/completions/cowherd
+	install -D -m 644 $(B)/completions/zsh $(DESTINATION)/share/zsh/vendor-completions/_cowherd
 	install -D -m 644 LICENSE $(DESTINATION)/share/doc/cowherd/LICENSE
 
 # Leaves mruby, which takes a minute or two to build.
 clean:
-	rm -rf $(B)/cowherd $(B)/cowherd-mold $(B)/flags $(B)/obj $(B)/test $(B)/bench build/asan compile_commands.json
+	rm -rf $(B)/cowherd $(B)/cowherd-mold $(B)/flags $(B)/obj $(B)/man $(B)/completions $(B)/test $(B)/bench build/asan compile_commands.json
 
 distclean: clean
 	rm -rf build
 
 help:
-	@echo 'make            both programs, below build/'
+	@echo 'make            both programs, the manual pages and completions, below build/'
 	@echo 'make deps       installs the Debian packages that are missing (with sudo when not root)'
 	@echo 'make mruby      fetches and builds mruby; MRUBY_SRC=DIR, MRUBY_CONFIG=FILE, DEBIAN_MIRROR=URL'
 	@echo 'make demo       two example apps behind nginx on 127.0.0.1:8080; ONCE=1 ends by itself'
@@ -781,7 +815,7 @@ help:
 	@echo 'make bench-apps the example apps: a page beside a hello, and the memory of their workers'
 	@echo 'make mruby-test the tests of mruby and its gems: build/mruby/host/bin/mrbtest'
 	@echo 'make third-party-gem  a gem from outside this tree, built with an mruby tree of its own: minutes'
-	@echo 'make lint       clang-format, cppcheck, who includes whom'
+	@echo 'make lint       clang-format, cppcheck, who includes whom, mandoc'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json, clean, distclean'
 

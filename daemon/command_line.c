@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mdoc.h"
+
 const struct option_help option_helps[OPTION_COUNT] = {
 #define X(name, flag, value, help) { flag, value, help },
     OPTION_LIST(X)
@@ -80,10 +82,28 @@ static void mdoc_option(enum option option, struct strbuf *out)
         strbuf_printf(out, " Ar %s", help->value);
 }
 
+/* Words, those in brackets may be left out. */
+static void mdoc_arguments(const char *words, struct strbuf *out)
+{
+    while (*words) {
+        size_t length = strcspn(words, " ");
+        bool optional = *words == '[';
+        strbuf_puts(out, optional ? " Op Ar " : " Ar ");
+        strbuf_append(out, words + optional, length - 2 * optional);
+        words += length + strspn(words + length, " ");
+    }
+    strbuf_puts(out, "\n");
+}
+
 static void mdoc_command(const struct command *command, struct strbuf *out)
 {
-    strbuf_printf(out, ".It Cm %s%s%s\n%s.\n", command->name, *command->arguments ? " Ar " : "", command->arguments,
-                  command->help);
+    struct strbuf sentence = { 0 };
+
+    strbuf_printf(&sentence, "%s.", command->help);
+    strbuf_printf(out, ".It Cm %s", command->name);
+    mdoc_arguments(command->arguments, out);
+    mdoc_text(sentence.data, out);
+    strbuf_free(&sentence);
     if (!command->options)
         return;
     strbuf_puts(out, ".Bl -tag -width Ds -compact\n");
@@ -92,7 +112,8 @@ static void mdoc_command(const struct command *command, struct strbuf *out)
             continue;
         strbuf_puts(out, ".It ");
         mdoc_option((enum option)option, out);
-        strbuf_printf(out, "\n%s\n", option_helps[option].help);
+        strbuf_puts(out, "\n");
+        mdoc_text(option_helps[option].help, out);
     }
     if (command->options & TAKES(SOCKET))
         strbuf_puts(out, ".It Fl c Ar FILE | Fl s Ar SOCKET\nthe configuration, or the control socket itself\n");

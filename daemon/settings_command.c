@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mdoc.h"
 #include "settings.h"
 
 struct listing {
@@ -20,26 +21,6 @@ static const char *reload_text(const struct setting *setting)
     }
 }
 
-/* Text of a manual page: a sentence a line, nothing taken for a request. */
-static void append_mdoc(const char *text, struct strbuf *out)
-{
-    if (*text == '.' || *text == '\'')
-        strbuf_puts(out, "\\&");
-    for (; *text; text++) {
-        bool sentence_ends = *text == '.' && text[1] == ' ';
-        if (*text == '\\')
-            strbuf_puts(out, "\\e");
-        else
-            strbuf_append(out, text, 1);
-        if (sentence_ends) {
-            strbuf_puts(out, "\n");
-            text++;
-            if (text[1] == '.' || text[1] == '\'')
-                strbuf_puts(out, "\\&");
-        }
-    }
-}
-
 static void append_default(const struct setting *setting, struct strbuf *out)
 {
     if (!setting->default_text)
@@ -54,18 +35,18 @@ static void write_setting(const struct setting *setting, const char *path, struc
 {
     struct strbuf facts = { 0 };
 
+    strbuf_puts(&facts, "Expected: ");
     setting_expected(setting, &facts);
     strbuf_puts(&facts, "; ");
     append_default(setting, &facts);
     strbuf_printf(&facts, ". %s.", reload_text(setting));
     if (listing->mdoc) {
         strbuf_printf(listing->out, ".It Cm %s\n", setting->key);
-        append_mdoc(setting->help, listing->out);
-        strbuf_puts(listing->out, "\n.Pp\nExpected: ");
-        append_mdoc(facts.data, listing->out);
-        strbuf_puts(listing->out, "\n");
+        mdoc_text(setting->help, listing->out);
+        strbuf_puts(listing->out, ".Pp\n");
+        mdoc_text(facts.data, listing->out);
     } else {
-        strbuf_printf(listing->out, "%s%s\n    %s\n    Expected: %s\n", listing->any ? "\n" : "", path, setting->help,
+        strbuf_printf(listing->out, "%s%s\n    %s\n    %s\n", listing->any ? "\n" : "", path, setting->help,
                       facts.data);
     }
     strbuf_free(&facts);
