@@ -739,7 +739,7 @@ lint: documents
 
 # What the program knows of its commands and settings is said by itself.
 MANUAL      := $(patsubst packaging/man/%.in,$(B)/man/%,$(wildcard packaging/man/*.in))
-COMPLETIONS := $(B)/completions/bash $(B)/completions/zsh
+COMPLETIONS := $(B)/completion.bash $(B)/completion.zsh
 
 .PHONY: documents
 documents: $(MANUAL) $(COMPLETIONS)
@@ -755,8 +755,7 @@ $(B)/man/settings: $(B)/cowherd
 	@mkdir -p $(@D)
 	$(Q)$< settings --mdoc >$@
 
-$(COMPLETIONS): $(B)/completions/%: $(B)/cowherd
-	@mkdir -p $(@D)
+$(COMPLETIONS): $(B)/completion.%: $(B)/cowherd
 	$(Q)$< completion $* >$@
 
 compile_commands.json: $(B)/mruby/cflags FORCE
@@ -782,13 +781,13 @@ install: all
 	for page in $(MANUAL); do \
 		install -D -m 644 $$page $(DESTINATION)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
 	done
-	install -D -m 644 $(B)/completions/bash $(DESTINATION)/share/bash-completion/completions/cowherd
-	install -D -m 644 $(B)/completions/zsh $(DESTINATION)/share/zsh/vendor-completions/_cowherd
+	install -D -m 644 $(B)/completion.bash $(DESTINATION)/share/bash-completion/completions/cowherd
+	install -D -m 644 $(B)/completion.zsh $(DESTINATION)/share/zsh/vendor-completions/_cowherd
 	install -D -m 644 LICENSE $(DESTINATION)/share/doc/cowherd/LICENSE
 
 # Leaves mruby, which takes a minute or two to build.
 clean:
-	rm -rf $(B)/cowherd $(B)/cowherd-mold $(B)/flags $(B)/obj $(B)/man $(B)/completions $(B)/test $(B)/bench build/asan compile_commands.json
+	rm -rf $(B)/cowherd $(B)/cowherd-mold $(B)/flags $(B)/obj $(B)/man $(COMPLETIONS) $(B)/test $(B)/bench build/asan compile_commands.json
 
 distclean: clean
 	rm -rf build
