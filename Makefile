@@ -733,7 +733,7 @@ lint: documents
 		--suppress=missingIncludeSystem --suppress=legacyUninitvar -D_GNU_SOURCE -D__linux__ -DCOWHERD_VERSION='"$(VERSION)"' \
 		$(INCLUDE_daemon) -Iworker daemon config worker
 	@test/includes
-	@if command -v mandoc >/dev/null; then test/manual $(MANUAL); fi
+	@if command -v mandoc >/dev/null; then test/manual $(MANUAL) $(wildcard packaging/man/*.[1-9]); fi
 	@$(if $(strip $(UNLISTED)),echo 'in no list of the Makefile: $(strip $(UNLISTED))' && false)
 
 # --- Manual pages and completions ------------------------------------------------------------------------------------

@@ -261,6 +261,6 @@ def test_pages_are_filled(commands, settings):
 def test_pages_are_clean():
     if not shutil.which("mandoc"):
         pytest.skip("mandoc is not installed")
-    pages = sorted(str(page) for page in (BUILD / "man").glob("*.[1-9]"))
+    pages = [str(page) for folder in (BUILD / "man", ROOT / "packaging/man") for page in sorted(folder.glob("*.[1-9]"))]
     checked = subprocess.run([str(ROOT / "test" / "manual"), *pages], capture_output=True, text=True, timeout=30)
     assert pages and checked.returncode == 0, checked.stdout + checked.stderr
