@@ -204,6 +204,7 @@ WORKER := \
 	worker/rack_sendfile \
 	worker/rack_shape \
 	worker/rack_stream \
+	worker/real_root \
 	worker/record_walker \
 	worker/references \
 	worker/region \

@@ -30,6 +30,7 @@
 #include "orphaned.h"
 #include "outer_environment.h"
 #include "privileges.h"
+#include "real_root.h"
 #include "region.h"
 #include "scoreboard.h"
 #include "server.h"
@@ -192,6 +193,7 @@ static int load(struct mold *mold)
         send_failure(options->channel, error.data);
         return -1;
     }
+    real_root_rename_paths(options->pool);
     load_guard_begin(options->channel);
     if (options->tell_files)
         loaded_files_tell(options->channel);

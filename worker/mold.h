@@ -9,7 +9,7 @@
 
 struct mold_options {
     const struct config *config;
-    const struct config_pool *pool;
+    struct config_pool *pool;
     int scoreboard;
     int channel;
     const int *listeners;
