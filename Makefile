@@ -720,7 +720,7 @@ bench-apps:
 
 # --- Source checks ---------------------------------------------------------------------------------------------------
 
-C_FILES := $(shell find daemon config worker test gems -name '*.[ch]')
+C_FILES = $(shell find daemon config worker test gems -name '*.[ch]')
 
 # A source that no program has is dead, or forgotten.
 SOURCES  := $(basename $(wildcard daemon/base/*.c config/*.c daemon/*.c worker/*.c))
@@ -787,6 +787,24 @@ install: all
 	install -D -m 644 $(B)/completion.zsh $(DESTINATION)/share/zsh/vendor-completions/_cowherd
 	install -D -m 644 LICENSE $(DESTINATION)/share/doc/cowherd/LICENSE
 
+# cowherd and cowherd-dev as Debian packages, below build/deb. DEB_BUILD_OPTIONS=: the build also runs `make check`.
+DEB_BUILD_OPTIONS ?= nocheck
+
+deb: deb-deps
+	@$(MAKE) --no-print-directory build/mruby/fetched
+	DEB_BUILD_OPTIONS='$(DEB_BUILD_OPTIONS)' packaging/make-deb build/mruby build/deb
+
+deb-deps:
+	@packaging/install-deps build deb
+
+# Installs, upgrades under load and purges these packages in fresh Debians, and builds a mold with a gem of one's own from
+# cowherd-dev. DEBIAN_RELEASES: which.
+DEBIAN_RELEASES ?= dev bookworm trixie
+
+test-deb: $(if $(wildcard build/deb/*.deb),,deb)
+	@packaging/install-deps test-deb
+	DEBIAN_MIRROR='$(DEBIAN_MIRROR)' packaging/test-packages build/deb $(DEBIAN_RELEASES)
+
 # Leaves mruby, which takes a minute or two to build.
 clean:
 	rm -rf $(B)/cowherd $(B)/cowherd-mold $(B)/flags $(B)/obj $(B)/man $(COMPLETIONS) $(B)/test $(B)/bench build/asan compile_commands.json
@@ -818,7 +836,8 @@ help:
 	@echo 'make third-party-gem  a gem from outside this tree, built with an mruby tree of its own: minutes'
 	@echo 'make lint       clang-format, cppcheck, who includes whom, mandoc'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make deb        Debian packages, below build/deb; make test-deb: those in fresh Debians (root, debootstrap)'
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance demo deps distclean fuzz help hostile install lint mruby mruby-test soak test third-party-gem torture unit-tests valgrind FORCE
+.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance deb deb-deps demo deps distclean fuzz help hostile install lint mruby mruby-test soak test test-deb third-party-gem torture unit-tests valgrind FORCE
 FORCE:

@@ -22,8 +22,9 @@ extern char **environ;
 
 char *spawn_mold_path(void)
 {
-    static const char *const places[] = { "cowherd-mold", "../libexec/cowherd/cowherd-mold",
-                                          "../lib/cowherd/cowherd-mold" };
+    /* To a cowherd in /usr/sbin one with gems of its own, built on this machine, comes before the packaged one. */
+    static const char *const places[] = { "cowherd-mold", "../local/libexec/cowherd/cowherd-mold",
+                                          "../libexec/cowherd/cowherd-mold", "../lib/cowherd/cowherd-mold" };
     const char *self = own_program_path();
     if (!self)
         return NULL;

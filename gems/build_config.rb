@@ -83,7 +83,8 @@ module Cowherd
     # The versions of gems fetched by git are written down beside a configuration of one's own.
     MRuby::Lockfile.disable if File.identical?(MRUBY_CONFIG, __FILE__) || !File.writable?(File.dirname(MRUBY_CONFIG))
     conf.toolchain :gcc
-    conf.cc.flags = CC_FLAGS.dup
+    # COWHERD_MRUBY_CFLAGS: more flags, such as a distribution's for hardening.
+    conf.cc.flags = CC_FLAGS + ENV['COWHERD_MRUBY_CFLAGS'].to_s.split
     conf.cc.defines += DEFINES
     conf.mrbc.extend ShortNames
     conf.enable_test
