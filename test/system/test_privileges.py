@@ -334,8 +334,9 @@ def test_molds_and_workers_hold_no_descriptor_beyond_what_they_need(cowherd):
         )
         return found
 
-    # Two listeners and the channel; the app's root, to come back to; the scoreboard and the region are maps.
-    common = ["access.log", "socket", "socket", "socket", "web0"]
+    # Two listeners, the channel, the queue of connections that workers give each other; the app's root, to come back to;
+    # the scoreboard and the region are maps.
+    common = ["access.log", "socket", "socket", "socket", "socket", "web0"]
     board = [name for name in kinds(pool["mold"]["pid"]) if name.startswith("memfd:")]
     assert len(board) <= 2, board
     assert kinds(pool["mold"]["pid"]) == sorted(common + board)
