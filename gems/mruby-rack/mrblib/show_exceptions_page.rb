@@ -67,12 +67,18 @@ module Rack
       end
 
       def table(pairs)
-        rows = pairs.keys.sort.map do |key|
+        rows = pairs.keys.sort_by { |key| key.to_s }.map do |key|
           value = pairs[key]
-          value = value.inspect unless value.is_a?(String)
+          value = inspected(value) unless value.is_a?(String)
           "<tr><td>#{escape(key)}<td>#{escape(value[0, VALUE_SHOWN_MAX])}\n"
         end
         "<table>\n#{rows.join}</table>\n"
+      end
+
+      def inspected(value)
+        value.inspect
+      rescue StandardError => error
+        "(its inspect raises #{error.class})"
       end
 
       # The lines around "PATH:LINE:...", escaped; nil when there is no such file.

@@ -141,7 +141,7 @@ module Rack
 
     # [["text/html", 1.0], ...]
     def q_values(header)
-      header.to_s.split(',').map do |part|
+      header.to_s.split(',').reject { |part| part.strip.empty? }.map do |part|
         value, parameters = part.split(';', 2).map { |text| text.strip }
         weight = parameters && parameters.start_with?('q=') ? parameters[2, parameters.length] : ''
         [value, '0123456789.'.include?(weight[0] || ' ') ? weight.to_f : 1.0]

@@ -131,6 +131,7 @@ assert('Rack::Utils: ranges, qualities, paths') do
   }.each { |header, ranges| assert_equal ranges, Rack::Utils.get_byte_ranges(header, 100), header }
   assert_nil Rack::Utils.byte_ranges({ 'HTTP_RANGE' => "bytes=#{'0-0,' * 200}0-0" }, 100)
   assert_equal [['text/html', 1.0], ['a/b', 0.5], ['c', 1.0]], Rack::Utils.q_values('text/html, a/b;q=0.5 ,c;q=')
+  assert_equal [['gzip', 1.0]], Rack::Utils.q_values(', gzip,')
   assert_equal 'application/json', Rack::Utils.best_q_match('text/html;q=0.5, */*', %w[application/json text/html])
   assert_nil Rack::Utils.best_q_match('x/y', ['a/b'])
   assert_equal 'gzip', Rack::Utils.select_best_encoding(%w[gzip identity], [['br', 1.0], ['gzip', 0.5]])

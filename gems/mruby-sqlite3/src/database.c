@@ -2,6 +2,7 @@
 #include "database.h"
 
 #include <mruby.h>
+#include <mruby/array.h>
 #include <mruby/class.h>
 #include <mruby/data.h>
 #include <mruby/string.h>
@@ -51,7 +52,10 @@ void sqlite_leave(mrb_state *mrb, mrb_value database, struct sqlite_connection *
     if (!connection->raised)
         return;
     connection->raised = false;
-    mrb_exc_raise(mrb, mrb_iv_remove(mrb, database, mrb_intern_lit(mrb, "raised")));
+    mrb_value place = mrb_iv_get(mrb, database, mrb_intern_lit(mrb, "raised"));
+    mrb_value exception = RARRAY_PTR(place)[0];
+    mrb_ary_set(mrb, place, 0, mrb_nil_value());
+    mrb_exc_raise(mrb, exception);
 }
 
 void sqlite_keep_exception(mrb_state *mrb, mrb_value database, mrb_value exception)
@@ -60,7 +64,8 @@ void sqlite_keep_exception(mrb_state *mrb, mrb_value database, mrb_value excepti
 
     if (connection->raised)
         return;
-    mrb_iv_set(mrb, database, mrb_intern_lit(mrb, "raised"), exception);
+    /* Its place was made before: nothing here may raise. */
+    mrb_ary_set(mrb, mrb_iv_get(mrb, database, mrb_intern_lit(mrb, "raised")), 0, exception);
     connection->raised = true;
 }
 
@@ -85,6 +90,7 @@ static mrb_value open_v2(mrb_state *mrb, mrb_value self)
     mrb_get_args(mrb, "ziz!", &path, &flags, &vfs);
     if (mrb_data_check_get_ptr(mrb, self, &database_type) != NULL)
         mrb_raise(mrb, E_ARGUMENT_ERROR, "the database is open already");
+    mrb_iv_set(mrb, self, mrb_intern_lit(mrb, "raised"), mrb_assoc_new(mrb, mrb_nil_value(), mrb_nil_value()));
     int code = sqlite_connection_open(&connection, path, (int)flags, vfs, error, sizeof error);
     if (code != SQLITE_OK)
         sqlite_raise(mrb, code, error);

@@ -13,6 +13,7 @@
 #include "value.h"
 
 #define ARGUMENTS_MAX 127 /* SQLite's own limit */
+#define ENCODINGS 7       /* of the flags: functions of one name for different ones are different functions */
 
 struct function {
     mrb_state *mrb;
@@ -83,7 +84,8 @@ static void call_function(sqlite3_context *context, int count, sqlite3_value **a
         sqlite3_result_error(context, "a block has raised an exception", -1);
 }
 
-static struct function *new_function(mrb_state *mrb, mrb_value database, mrb_value name, mrb_value block)
+/* The blocks of a database by what they are for; what SQLite may call stays alive by it. */
+static mrb_value blocks_of(mrb_state *mrb, mrb_value database)
 {
     mrb_value kept = mrb_iv_get(mrb, database, mrb_intern_lit(mrb, "blocks"));
 
@@ -91,12 +93,29 @@ static struct function *new_function(mrb_state *mrb, mrb_value database, mrb_val
         kept = mrb_hash_new(mrb);
         mrb_iv_set(mrb, database, mrb_intern_lit(mrb, "blocks"), kept);
     }
-    mrb_hash_set(mrb, kept, name, block);
+    return kept;
+}
+
+/* *before: the block that it takes the place of, nil: none. */
+static struct function *new_function(mrb_state *mrb, mrb_value database, mrb_value name, mrb_value block,
+                                     mrb_value *before)
+{
+    mrb_value blocks = blocks_of(mrb, database);
     struct function *function = malloc(sizeof *function);
+
     if (function == NULL)
         mrb_exc_raise(mrb, mrb_obj_value(mrb->nomem_err));
     *function = (struct function){ .mrb = mrb, .database = mrb_obj_ptr(database), .block = block };
+    *before = mrb_hash_get(mrb, blocks, name);
+    mrb_hash_set(mrb, blocks, name, block);
     return function;
+}
+
+/* SQLite has refused the new one, and goes on calling the one before (no object was made meanwhile). */
+static void put_back(mrb_state *mrb, mrb_value database, mrb_value name, mrb_value before)
+{
+    if (!mrb_nil_p(before))
+        mrb_hash_set(mrb, blocks_of(mrb, database), name, before);
 }
 
 /* install_function(name, arity, flags, block) */
@@ -110,12 +129,14 @@ static mrb_value install_function(mrb_state *mrb, mrb_value self)
     const char *text = mrb_string_cstr(mrb, name);
     if (arity < 0 || arity > ARGUMENTS_MAX)
         arity = -1;
-    mrb_value key = mrb_format(mrb, "function %v/%i", name, arity);
-    struct function *function = new_function(mrb, self, key, block);
+    mrb_value before, key = mrb_format(mrb, "function %v/%i/%i", name, arity, flags & ENCODINGS);
+    struct function *function = new_function(mrb, self, key, block, &before);
     int code = sqlite3_create_function_v2(connection->handle, text, (int)arity, (int)flags, function, call_function,
                                           NULL, NULL, free);
-    if (code != SQLITE_OK)
+    if (code != SQLITE_OK) {
+        put_back(mrb, self, key, before);
         sqlite_raise_from(mrb, connection->handle, code);
+    }
     return self;
 }
 
@@ -137,17 +158,18 @@ static int compare(void *data, int length, const void *bytes, int other_length, 
 /* install_collation(name, block); nil takes it away */
 static mrb_value install_collation(mrb_state *mrb, mrb_value self)
 {
-    mrb_value name, block;
+    mrb_value name, block, before = mrb_nil_value();
 
     mrb_get_args(mrb, "So", &name, &block);
     struct sqlite_connection *connection = sqlite_connection_of(mrb, self);
     const char *text = mrb_string_cstr(mrb, name);
-    struct function *function =
-        mrb_nil_p(block) ? NULL : new_function(mrb, self, mrb_format(mrb, "collation %v", name), block);
+    mrb_value key = mrb_format(mrb, "collation %v", name);
+    struct function *function = mrb_nil_p(block) ? NULL : new_function(mrb, self, key, block, &before);
     int code = sqlite3_create_collation_v2(connection->handle, text, SQLITE_UTF8, function,
                                            function != NULL ? compare : NULL, free);
     if (code != SQLITE_OK) {
         free(function);
+        put_back(mrb, self, key, before);
         sqlite_raise_from(mrb, connection->handle, code);
     }
     return self;

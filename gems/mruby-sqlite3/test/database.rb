@@ -312,3 +312,23 @@ assert('SQLite3::Exception by code') do
     end
   end
 end
+
+assert 'SQLite3::Database, a function in use is not replaced, and goes on' do
+  database = SQLite3::Database.new(':memory:')
+  database.define_function('doubled') { |number| number * 2 }
+  statement = database.prepare('select doubled(a) from (select 1 as a union all select 2)')
+  assert_equal [2], statement.step
+  assert_raise(SQLite3::BusyException) { database.define_function('doubled') { |_| 0 } }
+  GC.start
+  assert_equal [4], statement.step
+  statement.close
+  database.close
+end
+
+assert 'SQLite3::Database, frozen, and a block that raises' do
+  database = SQLite3::Database.new(':memory:')
+  database.define_function('failing') { |_| raise ArgumentError, 'on purpose' }
+  database.freeze
+  assert_raise(ArgumentError) { database.execute('select failing(1)') }
+  assert_equal [[1]], database.execute('select 1')
+end

@@ -45,6 +45,8 @@ module Station
 
     def span
       @span ||= SPANS.key?(asked = query("span", "day")) ? asked : "day"
+    rescue Rack::BadRequest, Web::Problem # the page that tells of it shows the spans, too
+      @span = "day"
     end
 
     # Charts end at the newest reading, so that a sensor that has stopped still shows something.

@@ -13,6 +13,8 @@ module Web
       answer(controller, actions, env["REQUEST_METHOD"])
     rescue Problem => problem
       controller.problem(problem.status, problem.message)
+    rescue Rack::BadRequest
+      controller.problem(400, "This request can't be understood.")
     rescue SQLite3::BusyException
       controller.problem(503, "Too many are writing just now: try again.", { "retry-after" => "5" })
     end

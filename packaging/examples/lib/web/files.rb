@@ -6,10 +6,13 @@ module Web
       path
     end
 
-    # What the file says; it is made of the block's value when it isn't there.
+    # What the file says; it is made of the block's value when it isn't there. An empty one is no secret.
     def self.kept(path)
       write_new(path, yield) unless File.exist?(path)
-      File.read(path).strip
+      text = File.read(path).strip
+      raise "#{path} is empty: remove it, and it is made anew" if text.empty?
+
+      text
     end
 
     def self.write_new(path, text)
