@@ -92,11 +92,17 @@ enum late_answer late_answer(pid_t pid, const struct slot *slot, uint64_t sequen
         kill(pid, SIGCONT);
         return LATE_ANSWER_OVER;
     }
-    *why = "its worker can't be stopped";
-    if (stopped) {
-        connection = take_connection(pid, slot, why);
-        before_kill(data);
+    /* What it is giving away would be rescued, too, and have two owners. */
+    bool handing = stopped && atomic_load(&slot->handing) != 0;
+    if (handing && !last_try) {
+        kill(pid, SIGCONT);
+        return LATE_ANSWER_ASK_AGAIN;
     }
+    *why = "its worker can't be stopped";
+    if (stopped)
+        connection = take_connection(pid, slot, why);
+    if (stopped && !handing)
+        before_kill(data);
     kill(pid, SIGKILL);
     return connection != -1 && answer(connection, slot, status, why) ? LATE_ANSWER_GIVEN : LATE_ANSWER_NONE;
 }

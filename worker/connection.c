@@ -53,8 +53,7 @@ void connection_unbegin(struct connection_table *table, struct connection *conne
 {
     if (connection->saved_length > 0)
         return;
-    if (connection->deposited)
-        mark(connection, false);
+    mark(connection, false);
     set_exposed(table, connection, connection->wait == WAIT_HEAD && !connection->deposited);
 }
 

@@ -1,5 +1,6 @@
 #include "deposit.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "escrow.h"
@@ -7,6 +8,7 @@
 
 /* Each is a file in flight, and those of a user are limited. */
 #define DEPOSITS_MAX 16
+#define LOOKS_MAX (4 * DEPOSITS_MAX) /* the supervisor's are there, too */
 
 /* The oldest copy goes, or goes to the end of the queue. */
 static bool sweep_one(struct connection_table *table)
@@ -17,14 +19,43 @@ static bool sweep_one(struct connection_table *table)
         table->deposits = table->decided = 0;
         return false;
     }
-    if (!unbegun_is_marked(fd) && escrow_deposit(table->escrow, fd)) {
+    bool marked = unbegun_is_marked(fd);
+    if (!marked && escrow_deposit(table->escrow, fd)) {
         close(fd);
         return true;
     }
     close(fd);
     table->deposits -= table->deposits > 0;
-    table->decided -= table->decided > 0;
+    table->decided -= marked && table->decided > 0;
     return true;
+}
+
+static bool is_same(int fd, const struct stat *wanted)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && status.st_dev == wanted->st_dev && status.st_ino == wanted->st_ino;
+}
+
+bool deposit_take_out(struct connection_table *table, int fd)
+{
+    struct stat wanted;
+
+    for (int left = fstat(fd, &wanted) == 0 ? LOOKS_MAX : 0; left > 0; left--) {
+        int copy = escrow_withdraw(table->escrow);
+        if (copy == -1)
+            return false;
+        bool same = is_same(copy, &wanted), marked = unbegun_is_marked(copy);
+        bool kept = !same && !marked && escrow_deposit(table->escrow, copy);
+        close(copy);
+        if (!kept)
+            table->deposits -= table->deposits > 0;
+        if (!kept && !same && marked)
+            table->decided -= table->decided > 0;
+        if (same)
+            return true;
+    }
+    return false;
 }
 
 void deposit_sweep(struct connection_table *table)

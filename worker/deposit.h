@@ -15,6 +15,9 @@ void deposit_exposed(struct connection_table *table);
 /* The supervisor has deposited this one by itself. */
 void deposit_given(struct connection_table *table, struct connection *connection);
 
+/* Takes out the copy of this connection. false: it was not found; it may be there all the same, or come yet. */
+bool deposit_take_out(struct connection_table *table, int fd);
+
 /* Takes copies out that are of no use any more. */
 void deposit_sweep(struct connection_table *table);
 

@@ -1,6 +1,7 @@
 #include "handback.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,8 +12,8 @@
 
 /* What goes before the bytes that were received. */
 struct handed {
-    enum connection_wait wait;
-    bool begun; /* the mark (unbegun.h) */
+    int wait;       /* enum connection_wait */
+    uint32_t begun; /* the mark (unbegun.h) */
     int64_t deadline_ns;
     int64_t received_ns;
 };
@@ -56,21 +57,25 @@ static bool send_connection(int queue, const struct connection *connection)
 }
 
 /* Its copy would be handed on, too, when this worker is killed. */
-static void leave_escrow(struct connection_table *table, struct connection *connection)
+static bool leave_escrow(struct connection_table *table, struct connection *connection)
 {
-    if (!connection->deposited)
-        return;
-    table->decided++;
-    deposit_sweep(table);
+    if (connection->deposited && !deposit_take_out(table, connection->fd)) {
+        errno = EBUSY;
+        return false;
+    }
     connection->deposited = false;
+    return true;
 }
 
 bool handback_give(int queue, struct connection_table *table, struct connection *connection)
 {
     connection_begin(table, connection);
-    leave_escrow(table, connection);
-    if (!send_connection(queue, connection))
+    if (!leave_escrow(table, connection) || !send_connection(queue, connection)) {
+        int error = errno;
+        connection_unbegin(table, connection);
+        errno = error;
         return false;
+    }
     /* It is open elsewhere: closing it here would not end its being watched. */
     if (connection->registered)
         epoll_ctl(table->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
@@ -96,6 +101,10 @@ struct connection *handback_take(int queue, struct connection_table *table, uint
     ssize_t got;
     int fd;
 
+    int spare = fcntl(queue, F_DUPFD_CLOEXEC, 0);
+    if (spare == -1)
+        return NULL; /* what has no number here is thrown away by the kernel */
+    close(spare);
     do
         got = recvmsg(queue, &packet, MSG_CMSG_CLOEXEC);
     while (got == -1 && errno == EINTR);
@@ -103,10 +112,15 @@ struct connection *handback_take(int queue, struct connection_table *table, uint
     if (rights == NULL || rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS)
         return NULL; /* none, or this process had no descriptor left for it */
     memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+    if (handed.wait != WAIT_HEAD && handed.wait != WAIT_BODY && handed.wait != WAIT_IDLE) {
+        close(fd);
+        return NULL; /* not from a worker */
+    }
 
     struct connection *connection = connection_open(table, fd);
     connection->begun = handed.begun;
     connection->received_ns = handed.received_ns;
     connection_save(table, connection, room, (size_t)got - sizeof handed);
-    return connection_resume(table, connection, handed.wait, handed.deadline_ns) ? connection : NULL;
+    return connection_resume(table, connection, (enum connection_wait)handed.wait, handed.deadline_ns) ? connection
+                                                                                                       : NULL;
 }

@@ -14,7 +14,8 @@ int handback_new(void);
 
 /*
  * Gives a connection that waits. true: its descriptor is closed, and the struct is still in its list until
- * connection_forget_given. false: there is no room; it stays as it was. Allocates nothing, and frees nothing.
+ * connection_forget_given. false with errno: it stays as it was; EMSGSIZE, EBUSY: others may go all the same. Allocates
+ * nothing, and frees nothing.
  */
 bool handback_give(int queue, struct connection_table *table, struct connection *connection);
 

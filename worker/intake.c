@@ -278,6 +278,8 @@ bool intake_take_back(struct intake *intake, int queue, bool *closed)
         return false;
     intake_receive(intake, connection);
     *closed = connection->fd == -1;
+    if (intake->draining)
+        connection_hurry(&intake->connections, WAIT_HEAD, DRAIN_HEAD_NS, intake->now_ns);
     return true;
 }
 

@@ -338,6 +338,10 @@ void listening_stop(struct listening *listening, bool take_backlog)
         accept_backlog(listening);
     for (size_t i = 0; i < listening->count; i++)
         unwatch_listener(listening, &listening->watches[i]);
+    /* What woke this worker has to wake another one. */
+    const struct server_options *options = listening->options;
+    if (options->handback != -1 && scoreboard_another_serves(options->board, options->slot))
+        intake_pass_on(listening->intake, options->handback);
 }
 
 void listening_start(struct listening *listening)

@@ -1,5 +1,6 @@
 #include "lookout.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -59,17 +60,20 @@ static bool give_ready(struct lookout *lookout, uint64_t turn)
     if (!scoreboard_another_serves(lookout->board, lookout->slot) ||
         !atomic_compare_exchange_strong(&lookout->turn, &turn, turn - FREE + THREADS))
         return false;
+    atomic_store(&lookout->slot->handing, 1);
     int count = epoll_wait(table->epoll_fd, events, EVENTS, 0);
     for (int i = 0; i < count; i++) {
         struct connection *connection = events[i].data.ptr;
         if (connection->source != SOURCE_CONNECTION || connection->wait == WAIT_LINGER ||
             connection->wait == WAIT_NOTHING)
             continue;
-        if (!handback_give(lookout->queue, table, connection))
+        if (handback_give(lookout->queue, table, connection))
+            given++;
+        else if (errno != EMSGSIZE && errno != EBUSY) /* those are about this one alone */
             break;
-        given++;
     }
     lookout->given += given;
+    atomic_store(&lookout->slot->handing, 0);
     atomic_store(&lookout->turn, turn);
     return given > 0;
 }
@@ -200,16 +204,17 @@ void lookout_begin(struct lookout *lookout)
 
 static bool take_turn(struct lookout *lookout)
 {
-    uint64_t turn = turn_of(lookout, FREE);
+    uint64_t turn = atomic_load(&lookout->turn);
 
-    while (!atomic_compare_exchange_weak(&lookout->turn, &turn, turn_of(lookout, LOOPS))) {
-        if (turn == turn_of(lookout, LOOPS))
-            return false;
-        if (turn == turn_of(lookout, THREADS))
+    while (turn % TURNS != LOOPS) {
+        if (turn % TURNS == THREADS) {
             sched_yield();
-        turn = turn_of(lookout, FREE);
+            turn = atomic_load(&lookout->turn);
+        } else if (atomic_compare_exchange_weak(&lookout->turn, &turn, turn - FREE + LOOPS)) {
+            return true;
+        }
     }
-    return true;
+    return false;
 }
 
 void lookout_end(struct lookout *lookout)
@@ -230,7 +235,12 @@ bool lookout_hold(void)
 
 void lookout_release(void)
 {
-    atomic_store(&current->turn, turn_of(current, FREE));
+    struct lookout *lookout = current;
+
+    atomic_store(&lookout->turn, turn_of(lookout, FREE));
+    /* The timer may have run out meanwhile, and the thread rests. */
+    if (lookout->timer != -1 && lookout->table->count > 1 && !atomic_exchange(&lookout->armed, true))
+        start_timer(lookout, patience_of(lookout));
 }
 
 /* A child that an app makes has the connections as they are, and nothing of this. */
@@ -252,13 +262,11 @@ static void after_fork_in_child(void)
     if (current == NULL)
         return;
     close_descriptors(current);
-    if (current->queue != -1)
-        close(current->queue);
-    current->queue = -1;
+    current->queue = -1; /* stray_child.c has closed it */
 }
 
 void lookout_open(struct lookout *lookout, struct connection_table *table, const struct scoreboard *board,
-                  const struct slot *slot, int queue)
+                  struct slot *slot, int queue)
 {
     *lookout = (struct lookout){
         .table = table,

@@ -19,7 +19,7 @@
 struct lookout {
     struct connection_table *table;
     const struct scoreboard *board; /* NULL: there are no others */
-    const struct slot *slot;        /* its own one */
+    struct slot *slot;              /* its own one */
     int queue;                      /* handback_new's; -1: nothing is given */
     pthread_t thread;
     int timer;             /* -1: there is no thread */
@@ -34,7 +34,7 @@ struct lookout {
 
 /* There is one in a process. All that it is given stays the caller's and must outlive it. */
 void lookout_open(struct lookout *lookout, struct connection_table *table, const struct scoreboard *board,
-                  const struct slot *slot, int queue);
+                  struct slot *slot, int queue);
 void lookout_close(struct lookout *lookout);
 
 /* Around each request. */

@@ -270,7 +270,8 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     if (options->tell_files)
         loaded_files_tell(channel);
     crash_open(&mold->board->slot[slot_index], channel, options->listeners, pool->listen_count);
-    stray_child_prepare(&mold->board->slot[slot_index], channel, escrow, options->listeners, options->listener_count);
+    stray_child_prepare(&mold->board->slot[slot_index], channel, escrow, mold->handback, options->listeners,
+                        options->listener_count);
     time_out_open(&mold->board->slot[slot_index], pool->timeouts.request_ns);
     app_set_after_fork(mold->apps);
     title_worker(pool->name, options->generation, slot_index);

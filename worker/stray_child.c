@@ -13,7 +13,8 @@ bool stray_child_exists;
 static struct {
     const struct slot *slot;
     int channel;
-    int escrow; /* -1: none */
+    int escrow;   /* -1: none */
+    int handback; /* -1: none */
     const int *listeners;
     size_t listener_count;
     const struct connection_table *connections;
@@ -38,6 +39,8 @@ static void let_go(void)
     close(worker.channel);
     if (worker.escrow != -1)
         close(worker.escrow);
+    if (worker.handback != -1)
+        close(worker.handback);
     for (size_t i = 0; i < worker.listener_count; i++)
         close(worker.listeners[i]);
     if (worker.connection >= 0)
@@ -52,11 +55,13 @@ static void note_child(void)
     worker.connection = atomic_load_explicit(&worker.slot->request_fd, memory_order_relaxed);
 }
 
-void stray_child_prepare(const struct slot *slot, int channel, int escrow, const int *listeners, size_t listener_count)
+void stray_child_prepare(const struct slot *slot, int channel, int escrow, int handback, const int *listeners,
+                         size_t listener_count)
 {
     worker.slot = slot;
     worker.channel = channel;
     worker.escrow = escrow;
+    worker.handback = handback;
     worker.listeners = listeners;
     worker.listener_count = listener_count;
     if (pthread_atfork(note_child, NULL, let_go) != 0)

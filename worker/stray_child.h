@@ -21,10 +21,11 @@ extern bool stray_child;
 extern bool stray_child_exists;
 
 /*
- * In a worker, once. A child closes the channel, the escrow (-1: there is none), the listeners and the connection of
- * the request in hand.
+ * In a worker, once. A child closes the channel, the escrow and the queue of handback.h (-1: there is none), the
+ * listeners and the connection of the request in hand.
  */
-void stray_child_prepare(const struct slot *slot, int channel, int escrow, const int *listeners, size_t listener_count);
+void stray_child_prepare(const struct slot *slot, int channel, int escrow, int handback, const int *listeners,
+                         size_t listener_count);
 
 /* From now on it closes those that wait in this table, too, and its epoll; NULL: there are none any more. */
 void stray_child_set_connections(const struct connection_table *connections);

@@ -28,6 +28,9 @@ int escrow_new(void)
         errno = error;
         return -1;
     }
+    /* What somebody sent before it was connected was not from us. */
+    while (recv(fd, &(char){ 0 }, 1, 0) != -1)
+        continue;
     return fd;
 }
 

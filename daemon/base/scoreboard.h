@@ -46,6 +46,7 @@ struct slot {
     _Atomic uint32_t request_id;        /* FastCGI's, of the request in hand */
     _Atomic int32_t request_fd;         /* the connection in hand, in the worker's table; -1 when idle */
     _Atomic uint32_t connections;       /* open ones, idle kept ones included */
+    _Atomic uint32_t handing;           /* not 0: a connection may be on its way to another worker at this moment */
 
     /* worker, the ledger: accepted = completed + error_answered + client_gone (+ one in hand, + lost) */
     _Alignas(64) _Atomic uint64_t accepted; /* complete heads */

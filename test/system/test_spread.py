@@ -11,7 +11,8 @@ from herd import free_port
 
 APP = """
 run ->(env) do
-  File.open("%s") { |f| f.read } if env["PATH_INFO"] == "/hold"
+  20.times { IO.popen("true") { |program| program.read } } if env["PATH_INFO"] == "/fork-and-hold"
+  File.open("%s") { |f| f.read } if env["PATH_INFO"].end_with?("hold")
   [200, {}, [File.open("/proc/self/stat") { |f| f.gets.to_i.to_s }, ":", env["rack.input"].read]]
 end
 """
@@ -55,9 +56,9 @@ def busy(herd):
 
 
 @contextlib.contextmanager
-def held(herd, connection):
+def held(herd, connection, uri="/hold"):
     """A worker, whose pid it is, is in a request of this connection for as long as the block runs."""
-    response = connection.start(uri="/hold", keep=True)
+    response = connection.start(uri=uri, keep=True)
     with herd.gate.wait_reader():
         (pid,) = herd.wait_until(lambda: len(busy(herd)) == 1 and busy(herd))
         yield pid
@@ -72,10 +73,11 @@ def nothing_lost(herd):
     assert herd.ledger()["lost"] == 0
 
 
-def test_kept_connections_are_answered_by_who_is_free(herd):
+@pytest.mark.parametrize("uri", ["/hold", "/fork-and-hold"])
+def test_kept_connections_are_answered_by_who_is_free(herd, uri):
     with contextlib.ExitStack() as stack:
         slow, *others = kept_by_one(herd, stack, 4)
-        with held(herd, slow) as pid:
+        with held(herd, slow, uri) as pid:
             assert pid not in {ask(connection) for _ in range(3) for connection in others}
         for connection in (slow, *others):
             ask(connection)

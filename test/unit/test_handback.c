@@ -219,6 +219,7 @@ static void test_a_full_queue_leaves_it_where_it_is(void **state)
     }
     assert_in_range(given, 16, 1022);
     assert_int_not_equal(connection->fd, -1);
+    assert_false(unbegun_is_marked(connection->fd));
     connection_forget_given(&giver);
     assert_int_equal(giver.count, 1);
     assert_ptr_equal(giver.waiting[WAIT_IDLE].first, connection);
