@@ -18,10 +18,11 @@
  * What a request may take until the others are seen to, up to twice as long. Where requests are not slow but once in a
  * while, those that wait meanwhile are few, and the timer is to cost nothing that could be measured.
  */
-#define PATIENCE_NS CLOCK_NS_PER_MS
+#define PATIENCE_NS (CLOCK_NS_PER_MS / 4)
 #define PATIENCE_MAX_NS (4 * CLOCK_NS_PER_MS)
 #define SLOW_NS (10 * CLOCK_NS_PER_MS)  /* more than the scheduler makes of a short one */
 #define MEMORY_NS (60 * CLOCK_NS_PER_S) /* how long a slow one makes for less patience */
+#define PAUSE_NS CLOCK_NS_PER_MS        /* while nobody takes what is there */
 #define LOOK_MS 50                      /* the longest sleep within a request, should a wake-up be missed */
 #define EVENTS 64
 #define STACK_SIZE (64 * 1024) /* address space: a page or two are used */
@@ -85,7 +86,7 @@ static bool give_ready(struct lookout *lookout, uint64_t turn)
 static bool stand_in(struct lookout *lookout, uint64_t turn)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-    const struct timespec pause = { .tv_nsec = PATIENCE_NS };
+    const struct timespec pause = { .tv_nsec = PAUSE_NS };
     int64_t began_ns = clock_monotonic_ns();
 
     if (epoll_ctl(lookout->outer, EPOLL_CTL_ADD, lookout->table->epoll_fd, &event) == -1)
