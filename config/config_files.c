@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_stamp.h"
 #include "values.h"
 #include "xalloc.h"
 
@@ -229,17 +230,11 @@ void config_files_include(struct config_files *files, struct node *include, stru
     bind_leave(binder);
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 static bool has_changed(const struct config_file *file)
 {
+    const struct file_stamp then = file_stamp_of(&file->status);
     struct stat now;
-    const struct stat *then = &file->status;
-    return stat(file->path, &now) < 0 || !is_same(file, &now) || now.st_size != then->st_size ||
-           !same_time(&now.st_mtim, &then->st_mtim) || !same_time(&now.st_ctim, &then->st_ctim);
+    return stat(file->path, &now) < 0 || !file_stamp_matches(&then, &now);
 }
 
 bool config_files_changed(const struct config_files *files)

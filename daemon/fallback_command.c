@@ -40,12 +40,6 @@ struct server {
     char trouble[CHANNEL_TEXT_SIZE]; /* for the page; "": nothing is told */
 };
 
-/* This process is the only one that writes them. */
-static void count(_Atomic uint64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
 static unsigned retry_after(const struct server *server)
 {
     return fallback_retry_after(server->next_try_ns - clock_monotonic_ns());
@@ -78,9 +72,9 @@ static void asked(struct responder_client *client)
     else
         strbuf_append(&client->answer, (const char *)emergency,
                       emergency_answer(emergency, client->request.request_id, 503, retry_after(server)));
-    count(&slot->accepted);
+    scoreboard_count(&slot->accepted);
     /* The first that is sent on a new connection: there is room for it. */
-    count(responder_answered(client) ? &slot->error_answered : &slot->client_gone);
+    scoreboard_count(responder_answered(client) ? &slot->error_answered : &slot->client_gone);
 }
 
 static void channel_ready(void *data, uint32_t events)

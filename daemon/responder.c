@@ -31,12 +31,6 @@ int responder_descriptor(const char *text, const char *command)
     return (int)value;
 }
 
-/* This process is the only one that writes them. */
-static void count(_Atomic uint64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
 static void listen_to_all(struct responder *responder)
 {
     for (size_t i = 0; i < responder->listener_count && !responder->listening; i++)
@@ -125,7 +119,7 @@ static void answer_management(struct responder_client *client)
     uint8_t type = client->request.type;
 
     if (client->responder->slot)
-        count(&client->responder->slot->management);
+        scoreboard_count(&client->responder->slot->management);
     if (client->request.answered)
         return;
     if (type == FCGI_RECORD_GET_VALUES)
@@ -150,7 +144,7 @@ static void end(struct responder_client *client)
 static void refuse(struct responder_client *client)
 {
     if (client->responder->slot)
-        count(&client->responder->slot->malformed);
+        scoreboard_count(&client->responder->slot->malformed);
     client_close(client);
 }
 
@@ -199,7 +193,7 @@ static void client_expired(void *data)
         return;
     }
     if (client->responder->slot && !client->request.answered)
-        count(&client->responder->slot->late);
+        scoreboard_count(&client->responder->slot->late);
     client_close(client);
 }
 

@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "deposit.h"
@@ -16,11 +14,6 @@ struct handed {
     uint32_t begun; /* the mark (unbegun.h) */
     int64_t deadline_ns;
     int64_t received_ns;
-};
-
-union control {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr header; /* for the alignment */
 };
 
 int handback_new(void)
@@ -40,20 +33,8 @@ static bool send_connection(int queue, const struct connection *connection)
         { .iov_base = &handed, .iov_len = sizeof handed },
         { .iov_base = connection->saved, .iov_len = connection->saved_length },
     };
-    union control control = { { 0 } };
-    struct msghdr packet = {
-        .msg_iov = parts,
-        .msg_iovlen = connection->saved_length > 0 ? 2 : 1,
-        .msg_control = control.bytes,
-        .msg_controllen = sizeof control.bytes,
-    };
-    struct cmsghdr *rights = CMSG_FIRSTHDR(&packet);
 
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(rights), &connection->fd, sizeof(int));
-    return sendmsg(queue, &packet, MSG_NOSIGNAL) != -1;
+    return escrow_send(queue, connection->fd, parts, connection->saved_length > 0 ? 2 : 1);
 }
 
 /* Its copy would be handed on, too, when this worker is killed. */
@@ -91,28 +72,17 @@ struct connection *handback_take(int queue, struct connection_table *table, uint
         { .iov_base = &handed, .iov_len = sizeof handed },
         { .iov_base = room, .iov_len = size },
     };
-    union control control;
-    struct msghdr packet = {
-        .msg_iov = parts,
-        .msg_iovlen = 2,
-        .msg_control = control.bytes,
-        .msg_controllen = sizeof control.bytes,
-    };
-    ssize_t got;
     int fd;
 
     int spare = fcntl(queue, F_DUPFD_CLOEXEC, 0);
     if (spare == -1)
         return NULL; /* what has no number here is thrown away by the kernel */
     close(spare);
-    do
-        got = recvmsg(queue, &packet, MSG_CMSG_CLOEXEC);
-    while (got == -1 && errno == EINTR);
-    const struct cmsghdr *rights = got >= (ssize_t)sizeof handed ? CMSG_FIRSTHDR(&packet) : NULL;
-    if (rights == NULL || rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS)
+    ssize_t got = escrow_receive(queue, &fd, parts, 2);
+    if (fd == -1)
         return NULL; /* none, or this process had no descriptor left for it */
-    memcpy(&fd, CMSG_DATA(rights), sizeof fd);
-    if (handed.wait != WAIT_HEAD && handed.wait != WAIT_BODY && handed.wait != WAIT_IDLE) {
+    if (got < (ssize_t)sizeof handed ||
+        (handed.wait != WAIT_HEAD && handed.wait != WAIT_BODY && handed.wait != WAIT_IDLE)) {
         close(fd);
         return NULL; /* not from a worker */
     }

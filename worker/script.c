@@ -15,25 +15,18 @@
 #include <mruby/string.h>
 #include <mruby/variable.h>
 
+#include "file_stamp.h"
 #include "xalloc.h"
 
 /* File systems stamp changes by a clock that ticks at least 100 times a second. */
 #define TICK_NS INT64_C(20000000)
-
-/* What tells one version of a file from another. The time of change is there for edits that put the others back. */
-struct identity {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified, changed;
-};
 
 struct script {
     struct vm *vm;
     char *path;
     bool cache;
     mrb_value code; /* a Proc, registered with the collector, or nil */
-    struct identity identity;
+    struct file_stamp stamp;
     bool fresh; /* the file had changed a moment before it was read: another change may have left the same stamp */
 };
 
@@ -64,18 +57,9 @@ void script_free(struct script *script)
     free(script);
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 bool script_is_stale(const struct script *script, const struct stat *status)
 {
-    const struct identity *identity = &script->identity;
-
-    return mrb_nil_p(script->code) || script->fresh || identity->device != status->st_dev ||
-           identity->inode != status->st_ino || identity->size != status->st_size ||
-           !same_time(&identity->modified, &status->st_mtim) || !same_time(&identity->changed, &status->st_ctim);
+    return mrb_nil_p(script->code) || script->fresh || !file_stamp_matches(&script->stamp, status);
 }
 
 /* Whether a change right now could bear the same stamp as `changed`. */
@@ -96,13 +80,7 @@ void script_compile(mrb_state *mrb, struct script *script, int fd)
 
     forget_code(script);
     fstat(fd, &status); /* before it is read: a change in between is then seen at the next look */
-    script->identity = (struct identity){
-        .device = status.st_dev,
-        .inode = status.st_ino,
-        .size = status.st_size,
-        .modified = status.st_mtim,
-        .changed = status.st_ctim,
-    };
+    script->stamp = file_stamp_of(&status);
     script->fresh = within_a_tick(&status.st_ctim);
 
     mrb_value code = mrb_require_compile(mrb, fd, path);

@@ -34,14 +34,12 @@ int escrow_new(void)
     return fd;
 }
 
-bool escrow_deposit(int escrow, int fd)
+bool escrow_send(int escrow, int fd, const struct iovec *parts, size_t count)
 {
-    char byte = 0;
-    struct iovec part = { .iov_base = &byte, .iov_len = 1 };
     union control control = { { 0 } };
     struct msghdr packet = {
-        .msg_iov = &part,
-        .msg_iovlen = 1,
+        .msg_iov = (struct iovec *)parts,
+        .msg_iovlen = count,
         .msg_control = control.bytes,
         .msg_controllen = sizeof control.bytes,
     };
@@ -51,31 +49,45 @@ bool escrow_deposit(int escrow, int fd)
     rights->cmsg_type = SCM_RIGHTS;
     rights->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-    return sendmsg(escrow, &packet, MSG_NOSIGNAL) == 1;
+    return sendmsg(escrow, &packet, MSG_NOSIGNAL) != -1;
+}
+
+ssize_t escrow_receive(int escrow, int *fd, struct iovec *parts, size_t count)
+{
+    union control control;
+    struct msghdr packet = {
+        .msg_iov = parts,
+        .msg_iovlen = count,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
+    };
+    ssize_t got;
+
+    *fd = -1;
+    do
+        got = recvmsg(escrow, &packet, MSG_CMSG_CLOEXEC);
+    while (got == -1 && errno == EINTR);
+    const struct cmsghdr *rights = got != -1 ? CMSG_FIRSTHDR(&packet) : NULL;
+    if (rights != NULL && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS)
+        memcpy(fd, CMSG_DATA(rights), sizeof *fd);
+    return got;
+}
+
+bool escrow_deposit(int escrow, int fd)
+{
+    char byte = 0;
+
+    return escrow_send(escrow, fd, &(struct iovec){ .iov_base = &byte, .iov_len = 1 }, 1);
 }
 
 int escrow_withdraw(int escrow)
 {
     char byte;
     struct iovec part = { .iov_base = &byte, .iov_len = 1 };
-    union control control;
-    ssize_t got;
+    int fd;
 
-    do {
-        struct msghdr packet = {
-            .msg_iov = &part,
-            .msg_iovlen = 1,
-            .msg_control = control.bytes,
-            .msg_controllen = sizeof control.bytes,
-        };
-        got = recvmsg(escrow, &packet, MSG_CMSG_CLOEXEC);
-        struct cmsghdr *rights = got != -1 ? CMSG_FIRSTHDR(&packet) : NULL;
-        if (rights != NULL && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(rights), sizeof fd);
-            return fd;
-        }
-        /* A copy for which this process had no descriptor left is gone. */
-    } while (got != -1 || errno == EINTR);
-    return -1;
+    /* A copy for which this process had no descriptor left is gone. */
+    while (escrow_receive(escrow, &fd, &part, 1) != -1 && fd == -1)
+        continue;
+    return fd;
 }

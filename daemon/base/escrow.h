@@ -7,6 +7,9 @@
 #define COWHERD_ESCROW_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 /* A descriptor (close-on-exec, non-blocking), or -1 with errno. */
 int escrow_new(void);
@@ -16,5 +19,11 @@ bool escrow_deposit(int escrow, int fd);
 
 /* Takes out the oldest copy (close-on-exec, now the caller's); -1: there is none. */
 int escrow_withdraw(int escrow);
+
+/* The same with bytes beside the copy. false with errno. */
+bool escrow_send(int escrow, int fd, const struct iovec *parts, size_t count);
+
+/* How many bytes came with the oldest copy, -1: there is none. *fd -1: this process had no descriptor left for it. */
+ssize_t escrow_receive(int escrow, int *fd, struct iovec *parts, size_t count);
 
 #endif

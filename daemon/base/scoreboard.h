@@ -98,6 +98,12 @@ struct scoreboard *scoreboard_adopt(int fd, uint32_t slots);
 /* Changes with the layout of a slot. */
 uint64_t scoreboard_fingerprint(void);
 
+/* One more. By the field's only writer. */
+static inline void scoreboard_count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
 /* Is there a worker beside that of `own` that serves, and is not to drain? false for NULL. */
 bool scoreboard_another_serves(const struct scoreboard *board, const struct slot *own);
 
