@@ -777,6 +777,7 @@ install: all
 	install -D -m 755 $(B)/cowherd-mold $(DESTINATION)/libexec/cowherd/cowherd-mold
 	install -D -m 644 config/cowherd.yml.example $(DESTINATION)/share/doc/cowherd/cowherd.yml.example
 	install -D -m 644 README.md $(DESTINATION)/share/doc/cowherd/README.md
+	install -D -m 644 test/conformance/results.md $(DESTINATION)/share/doc/cowherd/front-ends.md
 	for gem in gems/*/README.md; do \
 		install -D -m 644 $$gem $(DESTINATION)/share/doc/cowherd/$$(basename $$(dirname $$gem)).md || exit 1; \
 	done
