@@ -127,7 +127,7 @@ def test_a_worker_start_hook_that_raises_fails_the_generation_with_its_error(cow
     path = cowherd.directory / "apps/web0/open.rb"
     assert "worker_start hook %s: no database (ArgumentError)" % path in result.stderr
     assert "%s:2:in open_it" % path in result.stderr
-    assert cowherd.worker_pids() == pids
+    cowherd.wait_until(lambda: cowherd.worker_pids() == pids, what="the old workers are the only ones again")
     assert cowherd.request("/x").text == "app /x old"
 
 
