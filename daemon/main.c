@@ -197,7 +197,8 @@ static int run_settings(const struct command_line *line)
     struct strbuf text = { 0 };
 
     if (!settings_write(argument(line, 0), line->options[OPTION_MDOC] != NULL, &text))
-        return command_usage(command_find(all_commands(), "settings"), "there is no setting", argument(line, 0));
+        return command_usage(command_find(all_commands(), "settings"),
+                             "there is no such setting (without a name all are listed):", argument(line, 0));
     print(&text);
     return 0;
 }
@@ -352,7 +353,7 @@ static const struct command commands[] = {
         .arguments = "[NAME]",
         .arguments_max = 1,
         .options = TAKES(MDOC),
-        .help = "Explain the settings, or those whose name begins so",
+        .help = "Explain the settings, or those whose name, or a part of it, begins so",
         .run = run_settings,
     },
     {
