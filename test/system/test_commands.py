@@ -136,6 +136,15 @@ def test_bash_completes_commands_options_and_files(herd):
     assert herd.file.name in completed(herd, "check", "-c", herd.file.name[:3])
 
 
+def test_bash_completes_arguments_that_are_known_beforehand(herd):
+    known = herd.command("front", "iis").stderr.split("known: ")[-1].split()
+    assert completed(herd, "front", "") == known and "nginx" in known
+    assert completed(herd, "completion", "z") == ["zsh"]
+    assert completed(herd, "help", "") == command_names(herd)
+    assert herd.file.name in completed(herd, "request", herd.file.name[:3])
+    assert completed(herd, "reload", herd.file.name[:3]) == []
+
+
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_takes_its_completions(herd):
     text = herd.command("completion", "zsh", file=False).stdout
