@@ -116,10 +116,11 @@ bool settings_write(const char *name, bool mdoc, struct strbuf *out)
     static const char pools[] = "pools.";
 
     /* With the name of a pool, as messages have it. */
-    const char *rest = name && strncmp(name, pools, strlen(pools)) == 0 ? strchr(name + strlen(pools), '.') : NULL;
-    if (rest)
-        strbuf_printf(&wanted, "%sNAME%s", pools, rest);
-    listing.wanted = rest ? wanted.data : name;
+    bool of_pool = name && strncmp(name, pools, strlen(pools)) == 0;
+    const char *rest = of_pool ? strchr(name + strlen(pools), '.') : NULL;
+    if (of_pool)
+        strbuf_printf(&wanted, "%sNAME%s", pools, rest ? rest : ".");
+    listing.wanted = of_pool ? wanted.data : name;
     write_section(SECTION_TOP, "", &listing);
     strbuf_free(&wanted);
     return listing.any;

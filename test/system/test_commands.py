@@ -108,6 +108,7 @@ def test_settings_are_explained(herd):
     assert "default 20000" in some
     for part in ("recycle.", "pools.web.recycle."):
         assert herd.command("settings", part, file=False).stdout == some
+    assert herd.command("settings", "pools.web", file=False).stdout == herd.command("settings", "pools.", file=False).stdout
     users = herd.command("settings", "user", file=False).stdout
     assert re.findall(r"(?m)^(\S+)$", users) == ["pools.NAME.user"]
 
