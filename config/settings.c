@@ -128,12 +128,24 @@ static void expected_integer(const struct setting *setting, struct strbuf *out)
         strbuf_printf(out, "a whole number from %" PRId64 " to %" PRId64, setting->min, setting->max);
 }
 
+static void expected_size(const struct setting *setting, struct strbuf *out)
+{
+    strbuf_puts(out, "a size such as 64KiB, 32MiB or 4096");
+    if (setting->max == INT64_MAX)
+        return;
+    strbuf_puts(out, ", from ");
+    value_print_size(out, setting->min);
+    strbuf_puts(out, " to ");
+    value_print_size(out, setting->max);
+}
+
 void setting_expected(const struct setting *setting, struct strbuf *out)
 {
     switch (setting->type) {
     case SETTING_INTEGER:
     case SETTING_COUNT:
     case SETTING_NUMBER: expected_integer(setting, out); return;
+    case SETTING_SIZE: expected_size(setting, out); return;
     case SETTING_WORDS: list_words(out, setting->words); return;
     case SETTING_LOG_TARGET: strbuf_puts(out, "a path, "), list_words(out, setting->words); return;
     case SETTING_WORKERS: expected_integer(setting, out), strbuf_puts(out, ", or a mapping with min and max"); return;
@@ -142,7 +154,6 @@ void setting_expected(const struct setting *setting, struct strbuf *out)
     static const char *const phrases[] = {
         [SETTING_BOOLEAN] = "true or false",
         [SETTING_DURATION] = "a duration such as 30s or 1h",
-        [SETTING_SIZE] = "a size such as 64KiB, 32MiB or 4096",
         [SETTING_PERCENT] = "a percentage such as 10%",
         [SETTING_MODE] = "octal permission bits such as \"0660\"",
         [SETTING_ACCOUNT] = "the name of an account",

@@ -14,27 +14,27 @@
 #include "root_users.h"
 #include "spawn_mold.h"
 
-static unsigned check_user(const char *pool, const char *key, const char *name)
+static unsigned say_missing(const struct config_pool *pool, const char *key, const char *kind, const char *name)
 {
-    if (!name || getpwnam(name))
-        return 0;
-    fprintf(stderr, "pools.%s.%s: there is no user \"%s\" on this machine\n", pool, key, name);
+    fprintf(stderr, "%s: pools.%s.%s: there is no %s \"%s\" on this machine\n", pool->place, pool->name, key, kind,
+            name);
     return 1;
 }
 
-static unsigned check_group(const char *pool, const char *key, const char *name)
+static unsigned check_user(const struct config_pool *pool, const char *key, const char *name)
 {
-    if (!name || getgrnam(name))
-        return 0;
-    fprintf(stderr, "pools.%s.%s: there is no group \"%s\" on this machine\n", pool, key, name);
-    return 1;
+    return !name || getpwnam(name) ? 0 : say_missing(pool, key, "user", name);
+}
+
+static unsigned check_group(const struct config_pool *pool, const char *key, const char *name)
+{
+    return !name || getgrnam(name) ? 0 : say_missing(pool, key, "group", name);
 }
 
 static unsigned check_names(const struct config_pool *pool)
 {
-    return check_user(pool->name, "user", pool->user) + check_group(pool->name, "group", pool->group) +
-           check_user(pool->name, "socket.owner", pool->socket.owner) +
-           check_group(pool->name, "socket.group", pool->socket.group);
+    return check_user(pool, "user", pool->user) + check_group(pool, "group", pool->group) +
+           check_user(pool, "socket.owner", pool->socket.owner) + check_group(pool, "socket.group", pool->socket.group);
 }
 
 /* 0: its apps compile, with the allocator whose library this is. */
@@ -81,8 +81,10 @@ int check_command(const char *config_path, bool print)
         if (check_names(&config->pools[i]) > 0)
             result = 2;
     struct strbuf root_users = { 0 };
-    if (root_users_unasked(config, &root_users))
+    if (root_users_unasked(config, &root_users)) {
         fprintf(stderr, "%s\n", root_users.data);
+        result = 2;
+    }
     strbuf_free(&root_users);
     if (print) {
         struct strbuf text = { 0 };

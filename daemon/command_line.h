@@ -15,7 +15,7 @@
 
 /* OPTION_LIST(X): X(name, flag, its value as the help calls it or NULL for a switch, help) */
 #define OPTION_LIST(X)                                                                                                 \
-    X(CONFIG, "-c", "FILE", "the configuration; " DEFAULT_CONFIG " where neither this nor -s is given")                \
+    X(CONFIG, "-c", "FILE", "the configuration, in place of " DEFAULT_CONFIG)                                          \
     X(SOCKET, "-s", "SOCKET", "the control socket, where there is no configuration at hand")                           \
     X(DEV, "--dev", NULL, "one worker a pool, reload when a file changes, errors in the page, logs on the terminal")   \
     X(VERBOSE, "-v", NULL, "print the configuration in canonical form")                                                \
@@ -29,7 +29,7 @@
     X(METHOD, "-X", "METHOD", "the method; GET, with a body POST")                                                     \
     X(HEADER, "-H", "'NAME: VALUE'", "a header; may be given again")                                                   \
     X(BODY, "-d", "BODY", "the body; @FILE reads it from a file, - from standard input")                               \
-    X(TIMEOUT, "-t", "SECONDS", "how long to wait for the answer")                                                     \
+    X(TIMEOUT, "-t", "SECONDS", "how long to wait for each part of the answer; 30")                                    \
     X(KEEP, "-k", NULL, "keep the connection")                                                                         \
     X(AUTHORIZER, "-A", NULL, "ask as a front end asks its authorizer, in place of a responder")
 
@@ -59,6 +59,7 @@ struct command {
     const char *name;
     const char *arguments; /* as the help has them: "POOL N"; what may be left out is in brackets */
     int arguments_min, arguments_max;
+    const char *words; /* "bash zsh": what the first argument may be, for the completions; NULL: not known beforehand */
     unsigned options;  /* TAKES(...) */
     unsigned required; /* of them: those that must be given */
     const char *help;  /* a sentence without its full stop */

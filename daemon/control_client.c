@@ -21,6 +21,9 @@ static int connect_to(const char *path, struct strbuf *text)
     if (errno == ENOENT || errno == ECONNREFUSED)
         strbuf_printf(text, "no cowherd is running at %s (start one with cowherd run, or name its socket with -s)\n",
                       path);
+    else if (errno == EACCES)
+        strbuf_printf(text, "%s: %s (the control socket is for root and for the user that runs cowherd)\n", path,
+                      strerror(errno));
     else
         strbuf_printf(text, "%s: %s\n", path, strerror(errno));
     if (fd >= 0)
@@ -63,7 +66,7 @@ int control_client_answer(int fd, struct strbuf *text)
     } else if (answer.length >= 6 && memcmp(answer.data, "error\n", 6) == 0) {
         strbuf_append(text, answer.data + 6, answer.length - 6);
     } else {
-        strbuf_puts(text, "cowherd closed the connection without an answer\n");
+        strbuf_puts(text, "no answer came: it is not cowherd's control socket, or cowherd has ended\n");
     }
     strbuf_free(&answer);
     return result;

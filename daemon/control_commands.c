@@ -133,12 +133,11 @@ static void command_upgrade(struct client *client, char *const arguments[])
 
 static void command_trace_writes(struct client *client, char *const arguments[])
 {
-    struct supervisor *supervisor = client->supervisor;
-    struct pool *pool = arguments[0] ? supervisor_pool(supervisor, arguments[0]) : NULL;
+    struct pool *pool = find_pool(client, arguments[0]);
     uint64_t requests = arguments[0] && arguments[1] ? strtoull(arguments[1], NULL, 10) : 0;
     if (!pool)
-        client_answer(client, false, "there is no such pool");
-    else if (requests == 0)
+        return;
+    if (requests == 0)
         client_answer(client, false, "the number of requests must be at least 1");
     else
         trace_start(pool, requests, client_wait(client));

@@ -124,6 +124,14 @@ static void say_known(const char *server)
     fputc('\n', stderr);
 }
 
+static void say_pools(const struct config *config, const char *pool)
+{
+    fprintf(stderr, "cowherd front: there is no pool \"%s\"; the pools are:", pool);
+    for (size_t i = 0; i < config->pool_count; i++)
+        fprintf(stderr, " %s", config->pools[i].name);
+    fputc('\n', stderr);
+}
+
 int front_command(const struct config *config, const char *server, const char *pool, struct strbuf *out)
 {
     struct front front = { 0 };
@@ -138,7 +146,7 @@ int front_command(const struct config *config, const char *server, const char *p
         return EXIT_USAGE;
     }
     if (pool != NULL && config_pool_find(config, pool) == NULL) {
-        fprintf(stderr, "cowherd front: there is no pool \"%s\"\n", pool);
+        say_pools(config, pool);
         return EXIT_USAGE;
     }
     collect(config, pool, &front);

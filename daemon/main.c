@@ -197,7 +197,8 @@ static int run_settings(const struct command_line *line)
     struct strbuf text = { 0 };
 
     if (!settings_write(argument(line, 0), line->options[OPTION_MDOC] != NULL, &text))
-        return command_usage(command_find(all_commands(), "settings"), "there is no setting", argument(line, 0));
+        return command_usage(command_find(all_commands(), "settings"),
+                             "there is no such setting (without a name all are listed):", argument(line, 0));
     print(&text);
     return 0;
 }
@@ -336,6 +337,7 @@ static const struct command commands[] = {
         .arguments = "SERVER [POOL]",
         .arguments_min = 1,
         .arguments_max = 2,
+        .words = "nginx lighttpd apache haproxy caddy h2o",
         .options = TAKES(CONFIG),
         .help = "Print a front end's settings: nginx, lighttpd, apache, haproxy, caddy, h2o",
         .run = run_front,
@@ -352,7 +354,7 @@ static const struct command commands[] = {
         .arguments = "[NAME]",
         .arguments_max = 1,
         .options = TAKES(MDOC),
-        .help = "Explain the settings, or those whose name begins so",
+        .help = "Explain the settings, or those whose name, or a part of it, begins so",
         .run = run_settings,
     },
     {
@@ -360,6 +362,7 @@ static const struct command commands[] = {
         .arguments = "SHELL",
         .arguments_min = 1,
         .arguments_max = 1,
+        .words = "bash zsh",
         .help = "Print completions for bash or zsh",
         .run = run_completion,
     },

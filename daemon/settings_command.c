@@ -7,7 +7,7 @@
 
 struct listing {
     struct strbuf *out;
-    const char *wanted; /* the paths begin so; NULL: all */
+    const char *wanted; /* so begin the paths, or parts of them; NULL: all */
     bool mdoc;
     bool any;
 };
@@ -68,6 +68,17 @@ static bool section_below(const struct setting *setting, enum section *section, 
     }
 }
 
+/* Whether the path begins so, from its beginning or behind a dot. */
+static bool is_wanted(const char *path, const char *wanted)
+{
+    size_t length = strlen(wanted);
+    const char *dot = path;
+
+    while (strncmp(path, wanted, length) != 0 && (dot = strchr(path, '.')))
+        path = dot + 1;
+    return dot != NULL;
+}
+
 static void write_section(enum section section, const char *prefix, struct listing *listing)
 {
     size_t count;
@@ -80,7 +91,7 @@ static void write_section(enum section section, const char *prefix, struct listi
     for (size_t i = 0; i < count; i++) {
         struct strbuf path = { 0 };
         strbuf_printf(&path, "%s%s", prefix, settings[i].key);
-        if (!listing->wanted || strncmp(path.data, listing->wanted, strlen(listing->wanted)) == 0)
+        if (!listing->wanted || is_wanted(path.data, listing->wanted))
             write_setting(&settings[i], path.data, listing);
         strbuf_free(&path);
     }
@@ -100,8 +111,17 @@ static void write_section(enum section section, const char *prefix, struct listi
 
 bool settings_write(const char *name, bool mdoc, struct strbuf *out)
 {
-    struct listing listing = { .out = out, .wanted = name, .mdoc = mdoc };
+    struct strbuf wanted = { 0 };
+    struct listing listing = { .out = out, .mdoc = mdoc };
+    static const char pools[] = "pools.";
 
+    /* With the name of a pool, as messages have it. */
+    bool of_pool = name && strncmp(name, pools, strlen(pools)) == 0;
+    const char *rest = of_pool ? strchr(name + strlen(pools), '.') : NULL;
+    if (of_pool)
+        strbuf_printf(&wanted, "%sNAME%s", pools, rest ? rest : ".");
+    listing.wanted = of_pool ? wanted.data : name;
     write_section(SECTION_TOP, "", &listing);
+    strbuf_free(&wanted);
     return listing.any;
 }

@@ -126,8 +126,6 @@ static bool is_carried(const struct generation *upcoming)
 /* What can't be carried and will soon be over; NULL: nothing. */
 static const char *not_now(const struct supervisor *supervisor)
 {
-    if (supervisor->dev)
-        return "cowherd runs for development: stop it and start it anew";
     if (supervisor->take_control || supervisor->take_pid_file)
         return "the cowherd before this one has not left";
     for (size_t i = 0; i < supervisor->pool_count; i++)
@@ -307,6 +305,10 @@ void upgrade_start(struct supervisor *supervisor, struct ticket *ticket)
     ticket_list_add(&upgrade->tickets, ticket);
     if (is_under_way(upgrade))
         return;
+    if (supervisor->dev) {
+        give_up(supervisor, "cowherd runs for development: stop it and start it anew");
+        return;
+    }
     if (upgrade->self < 0 || !upgrade->program) {
         give_up(supervisor, "the program that runs could not be opened when it started, so there would be no way back");
         return;

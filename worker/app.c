@@ -75,7 +75,8 @@ static bool load_app(struct app_set *set, struct app *app, const struct app_watc
 
     app->root_fd = open(app->config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (app->root_fd == -1 || fchdir(app->root_fd) == -1) {
-        strbuf_printf(error, "%s: root %s: %s", app->config->name, app->config->root, strerror(errno));
+        strbuf_printf(error, "%s: root %s: %s%s", app->config->name, app->config->root, strerror(errno),
+                      errno == EACCES ? " (the pool's user may not enter it)" : "");
         return false;
     }
     if (app->config->rack == NULL && !app->config->scripts.enabled && app->config->hook_count == 0)

@@ -91,7 +91,7 @@ def test_every_command_explains_itself(herd):
 
 def test_two_dashes_end_the_options(herd):
     result = herd.command("settings", "--", "--mdoc", file=False)
-    assert result.returncode == 2 and "no setting --mdoc" in result.stderr
+    assert result.returncode == 2 and "no such setting" in result.stderr and "listed): --mdoc" in result.stderr
 
 
 SETTING = re.compile(r"SETTING\(\s*[A-Z]+, (\w+),")
@@ -106,6 +106,11 @@ def test_settings_are_explained(herd):
     some = herd.command("settings", "pools.NAME.recycle.", file=False).stdout
     assert re.findall(r"(?m)^pools\.NAME\.recycle\.(\S+)$", some)[:2] == ["requests", "age"]
     assert "default 20000" in some
+    for part in ("recycle.", "pools.web.recycle."):
+        assert herd.command("settings", part, file=False).stdout == some
+    assert herd.command("settings", "pools.web", file=False).stdout == herd.command("settings", "pools.", file=False).stdout
+    users = herd.command("settings", "user", file=False).stdout
+    assert re.findall(r"(?m)^(\S+)$", users) == ["pools.NAME.user"]
 
 
 def completed(herd, *words):
@@ -130,6 +135,15 @@ def test_bash_completes_commands_options_and_files(herd):
     assert completed(herd, "status", "--j") == ["--json"]
     assert completed(herd, "stop", "--j") == []
     assert herd.file.name in completed(herd, "check", "-c", herd.file.name[:3])
+
+
+def test_bash_completes_arguments_that_are_known_beforehand(herd):
+    known = herd.command("front", "iis").stderr.split("known: ")[-1].split()
+    assert completed(herd, "front", "") == known and "nginx" in known
+    assert completed(herd, "completion", "z") == ["zsh"]
+    assert completed(herd, "help", "") == command_names(herd)
+    assert herd.file.name in completed(herd, "request", herd.file.name[:3])
+    assert completed(herd, "reload", herd.file.name[:3]) == []
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
@@ -174,6 +188,13 @@ def test_without_a_supervisor_commands_fail_with_status_1(cowherd, name):
     result = cowherd.command(name)
     assert result.returncode == 1
     assert str(cowherd.directory / "control.sock") in result.stderr
+
+
+def test_another_socket_than_the_control_socket_is_told(cowherd):
+    cowherd.app(HELLO)
+    cowherd.start()
+    result = cowherd.command("status", "-s", cowherd.directory / "web.sock", file=False)
+    assert (result.returncode, result.stderr) == (1, "no answer came: it is not cowherd's control socket, or cowherd has ended\n")
 
 
 @pytest.mark.parametrize("name", ["run", "check", "status", "reload", "front nginx"])

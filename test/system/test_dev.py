@@ -375,6 +375,7 @@ def test_upgrade_is_refused(dev):
     start(dev)
     result = dev.command("upgrade")
     assert result.returncode == 1 and "for development" in result.stderr
+    assert not dev.log_lines("upgrade: it waits")
     assert ask(dev).text == "one"
 
 

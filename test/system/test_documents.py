@@ -258,6 +258,17 @@ def test_pages_are_filled(commands, settings):
     assert sorted(keys) == sorted(setting.split(".")[-1] for setting in settings)
 
 
+def test_messages_that_are_explained_are_those_of_the_programs():
+    section = re.search(r"^\.Sh DIAGNOSTICS\n(.*?)^\.El", text_of(ROOT / "packaging/man/cowherd.8.in"), re.M | re.S).group(1)
+    messages = [text for text in re.findall(r"^\.It (.*)$", section, re.M) if not text.startswith("Front end")]
+    # "name Ar N No of" and "the budget of ... holds" leave something open; what errno says is not ours.
+    patterns = [re.sub(r"Ar \w+(?: No)?|\\.\\.\\.", ".*", re.escape(text.split(": \\&")[0]).replace(r"\ ", " ")) for text in messages]
+    sources = "".join(text_of(path) for folder in ("daemon", "worker") for path in sorted((ROOT / folder).rglob("*.c")))
+    sources = re.sub(r'"\s*\n\s*"', "", sources)
+    assert len(patterns) > 5
+    assert [pattern for pattern in patterns if not re.search(pattern, sources)] == []
+
+
 def test_pages_are_clean():
     if not shutil.which("mandoc"):
         pytest.skip("mandoc is not installed")

@@ -5,8 +5,10 @@ import grp
 import json
 import os
 import pwd
+import re
 import shutil
 import socket
+import subprocess
 
 import pytest
 
@@ -130,7 +132,7 @@ def test_root_has_to_be_asked_for(cowherd):
     assert "%s:%d:3: pools.web.user: started by root, cowherd has to be told whom" % (cowherd.file, line) in said
     assert "user: root" in said
     checked = cowherd.command("check")
-    assert "pools.web.user: started by root" in checked.stderr
+    assert checked.returncode == 2 and "pools.web.user: started by root" in checked.stderr
 
 
 @root_only
@@ -153,7 +155,34 @@ def test_an_account_that_is_missing_is_named(cowherd, unknown):
     cowherd.app(HELLO)
     status, said = cowherd.run_failing()
     assert status == 1
-    assert 'there is no %s "nobody-at-all"' % list(unknown)[0] in said
+    words = 'there is no %s "nobody-at-all"' % list(unknown)[0]
+    assert words in said
+    checked = cowherd.command("check")
+    assert checked.returncode == 2
+    assert re.search(r"^%s:\d+:3: pools\.web\.\w+: %s" % (re.escape(str(cowherd.file)), words), checked.stderr, re.M)
+
+
+@root_only
+def test_a_root_that_the_pools_user_may_not_enter_is_said(cowherd):
+    cowherd.configure(user="www-data")
+    app = cowherd.app(HELLO)
+    app.parent.chmod(0o700)
+    status, said = cowherd.run_failing()
+    assert status == 1
+    assert "root %s: Permission denied (the pool's user may not enter it)" % app.parent in said
+
+
+@root_only
+def test_who_may_not_use_the_control_socket_is_told_who_may(cowherd):
+    cowherd.app(HELLO)
+    cowherd.start()
+    cowherd.directory.chmod(0o755)
+    asked = subprocess.run(
+        ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", cowherd.program, "status", "-s", "control.sock"],
+        cwd=cowherd.directory, capture_output=True, text=True, timeout=30, check=False,
+    )
+    assert asked.returncode == 1
+    assert asked.stderr.startswith("control.sock: Permission denied (the control socket is for root and for the user")
 
 
 def test_every_resource_limit_is_applied(cowherd):

@@ -172,7 +172,7 @@ def test_what_can_not_be_traced_is_said(cowherd):
     cowherd.app(APP, pool="plain")
     cowherd.start()
     result = cowherd.command("trace-writes", "nothere")
-    assert (result.returncode, result.stderr) == (1, "there is no such pool\n")
+    assert (result.returncode, result.stderr) == (1, 'there is no pool "nothere"; the pools are: web plain\n')
     result = cowherd.command("trace-writes", "plain")
     assert result.returncode == 1 and "plain: nothing is frozen (frozen: false)" in result.stderr
     for number in ("0", "-1", "x", "1x", ""):

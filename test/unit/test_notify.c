@@ -104,11 +104,13 @@ static void assignments_and_signs_of_life_arrive(void **state)
     notify_send(&notify, "READY=1\nSTATUS=x");
     assert_string_equal(received(fd), "READY=1\nSTATUS=x");
 
+    /* Each time right behind the next sign, however late that comes. */
     struct loop_timer stop = { .expired = enough, .data = loop };
-    loop_timer_set(loop, &stop, notify.watchdog.deadline_ns + 5000000);
-    loop_run(loop);
-    assert_string_equal(received(fd), "WATCHDOG=1");
-    assert_string_equal(received(fd), "WATCHDOG=1");
+    for (int sign = 0; sign < 2; sign++) {
+        loop_timer_set(loop, &stop, notify.watchdog.deadline_ns + 1);
+        loop_run(loop);
+        assert_string_equal(received(fd), "WATCHDOG=1");
+    }
     assert_true(loop_timer_is_set(&notify.watchdog));
     notify_close(&notify);
     assert_false(loop_timer_is_set(&notify.watchdog));
