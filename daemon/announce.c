@@ -9,6 +9,8 @@
 #include "supervisor.h"
 #include "xalloc.h"
 
+#define CAUSE_MAX 300
+
 void announce_open(struct announce *announce, struct loop *loop)
 {
     *announce = (struct announce){ 0 };
@@ -19,7 +21,8 @@ void announce_close(struct announce *announce)
 {
     notify_close(&announce->notify);
     free(announce->status);
-    announce->status = NULL;
+    free(announce->refusal);
+    announce->status = announce->refusal = NULL;
 }
 
 void announce_reloading(struct announce *announce, const struct supervisor *supervisor)
@@ -32,16 +35,34 @@ void announce_reloading(struct announce *announce, const struct supervisor *supe
     announce->told = TOLD_RELOADING;
 }
 
+void announce_refusal(struct announce *announce, const char *errors)
+{
+    free(announce->refusal);
+    announce->refusal = errors ? xstrdup(errors) : NULL;
+}
+
 static bool all_settled(const struct supervisor *supervisor)
 {
-    for (size_t i = 0; i < supervisor->pool_count; i++)
-        if (supervisor->pools[i]->upcoming || supervisor->pools[i]->next)
+    for (size_t i = 0; i < supervisor->pool_count; i++) {
+        const struct pool *pool = supervisor->pools[i];
+        if (pool->upcoming || pool->next || (pool->serving && loop_timer_is_set(&pool->serving->handover)))
             return false;
+    }
     return true;
 }
 
-/* "2 pools, 6 workers; web: reloading". Not what changes with each request: every line is a message on the bus. */
-static char *describe(const struct supervisor *supervisor)
+/* The beginning of the first line: a line is an assignment, and a datagram has room for so much. */
+static void add_cause(struct strbuf *text, const char *cause)
+{
+    int length = (int)strcspn(cause, "\n");
+    strbuf_printf(text, "%.*s", length < CAUSE_MAX ? length : CAUSE_MAX, cause);
+}
+
+/*
+ * "2 pools, 6 workers; web: reloading", and why the last reload failed. Not what changes with each request: every line
+ * is a message on the bus.
+ */
+static char *describe(const struct announce *announce, const struct supervisor *supervisor)
 {
     struct strbuf text = { 0 };
     unsigned workers = 0;
@@ -51,9 +72,18 @@ static char *describe(const struct supervisor *supervisor)
     strbuf_printf(&text, "%zu %s, %u %s", supervisor->pool_count, supervisor->pool_count == 1 ? "pool" : "pools",
                   workers, workers == 1 ? "worker" : "workers");
     for (size_t i = 0; i < supervisor->pool_count; i++) {
-        const char *state = status_pool_state(supervisor->pools[i]);
-        if (strcmp(state, "serving") != 0)
-            strbuf_printf(&text, "; %s: %s", supervisor->pools[i]->name, state);
+        const struct pool *pool = supervisor->pools[i];
+        const char *state = status_pool_state(pool);
+        if (strcmp(state, "serving") != 0) {
+            strbuf_printf(&text, "; %s: %s", pool->name, state);
+        } else if (pool->last_error) {
+            strbuf_printf(&text, "; %s: generation %u failed: ", pool->name, pool->last_error_generation);
+            add_cause(&text, pool->last_error);
+        }
+    }
+    if (announce->refusal) {
+        strbuf_puts(&text, "; the configuration can't be used: ");
+        add_cause(&text, announce->refusal);
     }
     return strbuf_detach(&text);
 }
@@ -71,7 +101,7 @@ void announce_look(struct announce *announce, const struct supervisor *superviso
         news = "READY=1\n";
         tells = TOLD_READY;
     }
-    char *status = describe(supervisor);
+    char *status = describe(announce, supervisor);
     char *text = xasprintf("%sSTATUS=%s", news, status);
     bool same = !*news && announce->status && strcmp(announce->status, status) == 0;
     /* What could not be told now is told at the next look. */

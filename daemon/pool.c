@@ -203,14 +203,12 @@ static bool older_ones_may_accept(const struct generation *generation)
     return false;
 }
 
-/* Who asked for a reload is told when no connection can reach the old code any more. */
+/* Who asked for a reload, the service manager too, is told when no connection can reach the old code any more. */
 static void look_at_handover(void *data)
 {
     struct generation *generation = data;
     struct pool *pool = generation->pool;
     int64_t now = clock_monotonic_ns();
-    if (generation->tickets.count == 0)
-        return;
     if (older_ones_may_accept(generation) && now - generation->handover_began_ns < HANDOVER_NS) {
         loop_timer_set(pool->supervisor->loop, &generation->handover, now + CLOCK_NS_PER_MS);
         return;
@@ -220,6 +218,7 @@ static void look_at_handover(void *data)
                            (double)generation->load_ns / (double)CLOCK_NS_PER_S);
     ticket_list_settle(&generation->tickets, true, text);
     free(text);
+    supervisor_pool_changed(pool->supervisor);
 }
 
 void pool_generation_serves(struct pool *pool, struct generation *generation)

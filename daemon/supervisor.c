@@ -152,6 +152,7 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
         return;
     }
     announce_reloading(&supervisor->announce, supervisor);
+    announce_refusal(&supervisor->announce, NULL);
     supervisor_pool_changed(supervisor);
     struct config_report report = { 0 };
     struct strbuf root_users = { 0 };
@@ -164,11 +165,13 @@ void supervisor_reload(struct supervisor *supervisor, const char *name, struct t
         char *errors = join_lines(&report.errors);
         log_warnx("reload: the configuration can't be used, the old one stays in force:\n%s", errors);
         ticket_settle(ticket, false, "the configuration can't be used, the old one stays in force:\n%s", errors);
+        announce_refusal(&supervisor->announce, errors);
         free(errors);
     } else if (root_users_unasked(config, &root_users)) {
         log_warnx("reload: the configuration can't be used, the old one stays in force:\n%s", root_users.data);
         ticket_settle(ticket, false, "the configuration can't be used, the old one stays in force:\n%s",
                       root_users.data);
+        announce_refusal(&supervisor->announce, root_users.data);
         config_release(config);
     } else if (name && !config_pool_find(config, name)) {
         ticket_settle(ticket, false, "there is no pool \"%s\" in %s", name, supervisor->config_path);

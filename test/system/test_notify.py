@@ -121,6 +121,24 @@ def test_a_reload_is_told_with_its_time(cowherd, manager, how):
     assert all("MONOTONIC_USEC" in message for message in told.messages if "RELOADING" in message)
 
 
+def test_a_reload_is_over_when_nobody_reaches_the_old_code(cowherd, manager):
+    """An idle worker may have a connection at hand when it is told to leave; one that is stopped is waited for, a little."""
+    told = manager()
+    cowherd.app(X)
+    cowherd.start()
+    wait_until(lambda: told.values("STATUS")[-1:] == ["1 pool, 2 workers"], what=lambda: told.messages)
+    worker = cowherd.pool("web")["workers"][0]["pid"]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        cowherd.signal(signal.SIGHUP)
+        told.wait_states("READY", "RELOADING", "READY")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    at = [index for index, message in enumerate(told.messages) if "READY" in message or "RELOADING" in message]
+    between = [message["STATUS"] for message in told.messages[at[1] + 1 : at[2]] if "STATUS" in message]
+    assert "reloading" not in between[-1], told.messages
+
+
 def test_a_reload_that_changes_nothing_is_over_too(cowherd, manager):
     """The manager waits for READY after each RELOADING, whatever has become of it."""
     told = manager()
@@ -130,14 +148,19 @@ def test_a_reload_that_changes_nothing_is_over_too(cowherd, manager):
     app.write_text("this is ( no Ruby")
     assert cowherd.reload().returncode == 1
     told.wait_states(*["READY", "RELOADING"], "READY")
+    failed = "1 pool, 2 workers; web: generation 2 failed: .*config.ru:1:"
+    wait_until(lambda: re.match(failed, told.values("STATUS")[-1]), what=lambda: told.messages)
     good = cowherd.file.read_text()
     cowherd.file.write_text("nonsense: 1\n")
     assert cowherd.command("reload", "-s", cowherd.settings["control"], file=False).returncode == 1
     told.wait_states(*["READY", "RELOADING"] * 2, "READY")
+    refused = "; the configuration can't be used: .*cowherd.yml:1:"
+    wait_until(lambda: re.search(refused, told.values("STATUS")[-1]), what=lambda: told.messages)
     cowherd.file.write_text(good)
     app.write_text(X)
     assert cowherd.reload("web").returncode == 0
     told.wait_states(*["READY", "RELOADING"] * 3, "READY")
+    wait_until(lambda: told.values("STATUS")[-1] == "1 pool, 2 workers", what=lambda: told.messages)
     assert cowherd.request().text == "x"
 
 
