@@ -793,18 +793,44 @@ DEB_BUILD_OPTIONS ?= nocheck
 
 deb: deb-deps
 	@$(MAKE) --no-print-directory build/mruby/fetched
+	rm -rf build/deb/*/
 	DEB_BUILD_OPTIONS='$(DEB_BUILD_OPTIONS)' packaging/make-deb build/mruby build/deb
 
 deb-deps:
 	@packaging/install-deps build deb
 
-# Installs, upgrades under load and purges these packages in fresh Debians, and builds a mold with a gem of one's own from
-# cowherd-dev. DEBIAN_RELEASES: which.
-DEBIAN_RELEASES ?= dev bookworm trixie
+# The packages of each release are built in that release, below build/deb/RELEASE.
+DEBIAN_RELEASES ?= bookworm trixie
 
+deb-releases:
+	@packaging/install-deps build test-deb
+	@$(MAKE) --no-print-directory build/mruby/fetched
+	DEBIAN_MIRROR='$(DEBIAN_MIRROR)' DEB_BUILD_OPTIONS='$(DEB_BUILD_OPTIONS)' packaging/deb-in-room build/deb $(DEBIAN_RELEASES)
+
+RELEASES_UNBUILT = $(foreach release,$(filter-out dev,$(DEBIAN_RELEASES)),$(if $(wildcard \
+	build/deb/$(release)/cowherd_*.deb),,$(release)))
+define build_for_releases
+	@$(if $(strip $(RELEASES_UNBUILT)),$(MAKE) --no-print-directory deb-releases DEBIAN_RELEASES='$(RELEASES_UNBUILT)')
+endef
+
+# Installs, upgrades under load and purges these packages in fresh Debians, and (dev) builds a mold with a gem of one's own
+# from cowherd-dev. What lies there is taken as it is: after a change, `make deb` first.
+test-deb: DEBIAN_RELEASES := $(if $(filter file,$(origin DEBIAN_RELEASES)),dev )$(DEBIAN_RELEASES)
 test-deb: $(if $(wildcard build/deb/*.deb),,deb)
 	@packaging/install-deps test-deb
+	$(build_for_releases)
 	DEBIAN_MIRROR='$(DEBIAN_MIRROR)' packaging/test-packages build/deb $(DEBIAN_RELEASES)
+
+# The unit under systemd as process 1 of a fresh Debian.
+test-systemd:
+	@packaging/install-deps test-deb
+	$(build_for_releases)
+	DEBIAN_MIRROR='$(DEBIAN_MIRROR)' packaging/test-systemd build/deb $(DEBIAN_RELEASES)
+
+# Builds the packages in two ways that ought not to matter, and compares.
+test-reproducible: deb-deps
+	@$(MAKE) --no-print-directory build/mruby/fetched
+	packaging/test-reproducible build/mruby build/reproducible
 
 # Leaves mruby, which takes a minute or two to build.
 clean:
@@ -837,8 +863,10 @@ help:
 	@echo 'make third-party-gem  a gem from outside this tree, built with an mruby tree of its own: minutes'
 	@echo 'make lint       clang-format, cppcheck, who includes whom, mandoc'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
-	@echo 'make deb        Debian packages, below build/deb; make test-deb: those in fresh Debians (root, debootstrap)'
+	@echo 'make deb        Debian packages, below build/deb; make deb-releases: built in fresh Debians (root, debootstrap)'
+	@echo 'make test-deb   DEBIAN_RELEASES="bookworm trixie dev"; the packages installed, upgraded and purged in fresh Debians'
+	@echo 'make test-systemd  the unit under systemd as process 1 of fresh Debians; make test-reproducible: built twice, compared'
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance deb deb-deps demo deps distclean fuzz help hostile install lint mruby mruby-test soak test test-deb third-party-gem torture unit-tests valgrind FORCE
+.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance deb deb-deps deb-releases demo deps distclean fuzz help hostile install lint mruby mruby-test soak test test-deb test-reproducible test-systemd third-party-gem torture unit-tests valgrind FORCE
 FORCE:
