@@ -114,42 +114,77 @@ static mrb_value erb_s_main(mrb_state *mrb, mrb_value self)
     return mrb_top_self(mrb);
 }
 
-static const char *entity(char character)
+struct entity {
+    char text[7];
+    unsigned char length; /* 0: the character stands for itself */
+};
+
+static const struct entity entities[256] = {
+    ['&'] = { "&amp;", 5 },  ['<'] = { "&lt;", 4 },   ['>'] = { "&gt;", 4 },
+    ['"'] = { "&quot;", 6 }, ['\''] = { "&#39;", 5 },
+};
+
+/* The first character that has an entity, or `end`. */
+static const char *find_special(const char *at, const char *end)
 {
-    switch (character) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&quot;";
-    case '\'': return "&#39;";
-    default: return NULL;
+    while (at < end && entities[(unsigned char)*at].length == 0)
+        at++;
+    return at;
+}
+
+static void append_escaped(mrb_state *mrb, mrb_value buffer, const char *from, const char *end)
+{
+    for (;;) {
+        const char *at = find_special(from, end);
+        mrb_str_cat(mrb, buffer, from, (size_t)(at - from));
+        if (at == end)
+            return;
+        const struct entity *entity = &entities[(unsigned char)*at];
+        mrb_str_cat(mrb, buffer, entity->text, entity->length);
+        from = at + 1;
     }
 }
 
 static mrb_value html_escape(mrb_state *mrb, mrb_value self)
 {
-    mrb_value object;
-
     (void)self;
-    mrb_get_args(mrb, "o", &object);
-    mrb_value text = mrb_obj_as_string(mrb, object);
+    mrb_value text = mrb_obj_as_string(mrb, mrb_get_arg1(mrb));
     const char *from = RSTRING_PTR(text), *end = from + RSTRING_LEN(text);
-    const char *at = from;
-    while (at < end && entity(*at) == NULL)
-        at++;
-    if (at == end)
+    if (find_special(from, end) == end)
         return mrb_str_dup(mrb, text);
 
     mrb_value escaped = mrb_str_new_capa(mrb, RSTRING_LEN(text) + RSTRING_LEN(text) / 8 + 16);
-    for (; at < end; at++) {
-        const char *name = entity(*at);
-        if (name == NULL)
-            continue;
-        mrb_str_cat(mrb, escaped, from, (size_t)(at - from));
-        mrb_str_cat_cstr(mrb, escaped, name);
-        from = at + 1;
-    }
-    return mrb_str_cat(mrb, escaped, from, (size_t)(end - from));
+    append_escaped(mrb, escaped, from, end);
+    return escaped;
+}
+
+/* What a template does most: (value, text behind it that is ready) go to the end of the buffer. */
+static mrb_value put(mrb_state *mrb, mrb_value buffer, bool escape)
+{
+    mrb_int count = mrb_get_argc(mrb);
+
+    if (count != 1 && count != 2)
+        mrb_argnum_error(mrb, count, 1, 2);
+    const mrb_value *arguments = mrb_get_argv(mrb);
+    mrb_value value = arguments[0], literal = count == 2 ? arguments[1] : mrb_nil_value();
+    value = mrb_obj_as_string(mrb, value);
+    if (escape && mrb_obj_eq(mrb, value, buffer))
+        value = mrb_str_dup(mrb, value);
+    if (escape)
+        append_escaped(mrb, buffer, RSTRING_PTR(value), RSTRING_PTR(value) + RSTRING_LEN(value));
+    else
+        mrb_str_cat_str(mrb, buffer, value);
+    return mrb_string_p(literal) ? mrb_str_cat_str(mrb, buffer, literal) : buffer;
+}
+
+static mrb_value put_raw(mrb_state *mrb, mrb_value self)
+{
+    return put(mrb, self, false);
+}
+
+static mrb_value put_escaped(mrb_state *mrb, mrb_value self)
+{
+    return put(mrb, self, true);
 }
 
 static mrb_value url_encode(mrb_state *mrb, mrb_value self)
@@ -180,6 +215,8 @@ void mrb_mruby_erb_gem_init(mrb_state *mrb)
     mrb_define_class_method(mrb, class, "_translate", erb_s_translate, MRB_ARGS_REQ(6));
     mrb_define_class_method(mrb, class, "_evaluate", erb_s_evaluate, MRB_ARGS_REQ(4));
     mrb_define_class_method(mrb, class, "_main", erb_s_main, MRB_ARGS_NONE());
+    mrb_define_method(mrb, mrb->string_class, "_erb_put", put_raw, MRB_ARGS_ARG(1, 1));
+    mrb_define_method(mrb, mrb->string_class, "_erb_escape", put_escaped, MRB_ARGS_ARG(1, 1));
     mrb_define_module_function(mrb, util, "html_escape", html_escape, MRB_ARGS_REQ(1));
     mrb_define_module_function(mrb, util, "h", html_escape, MRB_ARGS_REQ(1));
     mrb_define_module_function(mrb, util, "url_encode", url_encode, MRB_ARGS_REQ(1));

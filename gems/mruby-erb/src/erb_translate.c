@@ -11,6 +11,8 @@ struct translator {
     const char *start, *at, *end;
     size_t literal;    /* bytes of the literal that is open */
     bool literal_open; /* ... when there is one */
+    bool call_open;    /* of a tag's value; the literal behind it is the second argument */
+    size_t lines;      /* in the literal: their breaks follow the statement, whose line is the tag's then */
 };
 
 static void emit(const struct translator *translator, const char *code, size_t length)
@@ -23,31 +25,48 @@ static void say(const struct translator *translator, const char *code)
     emit(translator, code, strlen(code));
 }
 
-static void close_literal(struct translator *translator)
+static void end_statement(struct translator *translator)
 {
     if (translator->literal_open)
-        say(translator, "\";");
-    translator->literal_open = false;
+        say(translator, "\"");
+    if (translator->call_open)
+        say(translator, ")");
+    if (translator->literal_open || translator->call_open)
+        say(translator, ";");
+    for (; translator->lines > 0; translator->lines--)
+        say(translator, "\n");
+    translator->literal_open = translator->call_open = false;
 }
 
-/* One byte of text. Line breaks are themselves, so that lines stay what they are. */
+static void begin_literal(struct translator *translator)
+{
+    if (translator->call_open) {
+        say(translator, ", \"");
+    } else {
+        say(translator, translator->options->variable);
+        say(translator, " << \"");
+    }
+    translator->literal_open = true;
+    translator->literal = 0;
+}
+
+/* One byte of text. */
 static void put_text(struct translator *translator, char byte)
 {
     static const char digits[] = "0123456789abcdef";
     unsigned char value = (unsigned char)byte;
 
     if (translator->literal_open && translator->literal >= LITERAL_MAX && (value & 0xc0) != 0x80)
-        close_literal(translator);
-    if (!translator->literal_open) {
-        say(translator, translator->options->variable);
-        say(translator, " << \"");
-        translator->literal_open = true;
-        translator->literal = 0;
-    }
+        end_statement(translator);
+    if (!translator->literal_open)
+        begin_literal(translator);
     translator->literal++;
     if (byte == '"' || byte == '\\' || byte == '#') {
         emit(translator, (char[]){ '\\', byte }, 2);
-    } else if ((value < 0x20 && byte != '\n' && byte != '\t') || value == 0x7f) {
+    } else if (byte == '\n') {
+        say(translator, "\\n");
+        translator->lines++;
+    } else if ((value < 0x20 && byte != '\t') || value == 0x7f) {
         emit(translator, (char[]){ '\\', 'x', digits[value >> 4], digits[value & 15] }, 4);
     } else {
         emit(translator, &byte, 1);
@@ -97,7 +116,7 @@ static void put_code(const struct translator *translator, const char *from, cons
 /* Only a comment on a line of its own: code would not end where the tag does. */
 static bool is_comment(const char *from, const char *to)
 {
-    if (memchr(from, '\n', (size_t)(to - from)) != NULL)
+    if (from >= to || memchr(from, '\n', (size_t)(to - from)) != NULL)
         return false;
     while (from < to && (*from == ' ' || *from == '\t'))
         from++;
@@ -122,9 +141,10 @@ static void put_tag(struct translator *translator, const char *from, const char 
     if (from < to && *from == '=') {
         bool raw = to - from >= 2 && from[1] == '=';
         say(translator, options->variable);
-        say(translator, options->escape && !raw ? " << ::ERB::Util.html_escape((" : " << ((");
+        say(translator, options->escape && !raw ? "._erb_escape((" : "._erb_put((");
         put_code(translator, from + 1 + raw, to);
-        say(translator, options->escape && !raw ? "));" : ").to_s);");
+        say(translator, ")");
+        translator->call_open = true;
     } else if (is_comment(from, to) || (from < to && *from == '#')) {
         keep_lines(translator, from, to);
     } else {
@@ -149,11 +169,13 @@ static bool translate_tag(struct translator *translator)
         options->trim_ends || dash || (options->trim_lines && follows(translator, line_start(translator, tag), "<%"));
     if (options->trim_dashes && from < to && *from == '-' && !(dash && to - 1 == from))
         from++;
-    close_literal(translator);
+    end_statement(translator);
     put_tag(translator, from, dash ? to - 1 : to);
     size_t break_size = trim ? line_break(translator, next) : 0;
-    if (break_size > 0)
+    if (break_size > 0) {
+        end_statement(translator);
         say(translator, "\n");
+    }
     translator->at = next + break_size;
     return true;
 }
@@ -173,7 +195,7 @@ static void translate_percent_line(struct translator *translator)
     const char *from = translator->at + 1;
     const char *to = memchr(from, '\n', (size_t)(translator->end - from));
 
-    close_literal(translator);
+    end_statement(translator);
     if (to == NULL)
         to = translator->end;
     emit(translator, from, (size_t)(to - from));
@@ -214,6 +236,6 @@ size_t erb_translate(const char *text, size_t length, const struct erb_options *
             return line;
         }
     }
-    close_literal(&translator);
+    end_statement(&translator);
     return 0;
 }

@@ -46,6 +46,25 @@ assert('ERB: escapes when asked to') do
   assert_equal '%E3%81%82%20%26~%00', ERB::Util.url_encode("\u3042 &~\0")
 end
 
+assert('ERB: the values of tags') do
+  assert_equal 'a1b2.5c', ERB.new('a<%= 1 %>b<%= 2.5 %>c<%= nil %>').result
+  shouting = Object.new
+  def shouting.to_s
+    '<!>'
+  end
+  assert_equal '&lt;!&gt;<!>', ERB.new('<%= x %><%== x %>', escape: true).result_with_hash(x: shouting)
+  template = ERB.new('<<%= _erbout %>><%= _erbout << "&"; 1 %>', escape: true)
+  assert_equal '<&lt;>&1', template.result
+  value = '<a>'
+  assert_equal '&lt;a&gt;&lt;a&gt;', ERB.new('<%= v %><%= v %>', escape: true).result_with_hash(v: value)
+  assert_equal '<a>', value
+  plain = 'plain'
+  ERB::Util.h(plain) << '!'
+  assert_equal 'plain', plain
+  assert_equal "#{'&amp;' * 3000}x", ERB.new('<%= "&" * 3000 %>x', escape: true).result
+  assert_equal '1 2', ERB.new("<%= 1 # one\n%> <%= 2 # two\n-%>", trim_mode: '-').result
+end
+
 assert('ERB: self and local variables') do
   page = Object.new
   def page.title
@@ -87,6 +106,15 @@ assert('ERB: errors tell file and line') do
     template = template.split('-').join unless mode == '-'
     error = assert_raise(RuntimeError) { ERB.new(template, trim_mode: mode, filename: 'b.erb', lineno: 11).result }
     assert_equal 'b.erb:16', error.backtrace[0][0, 8], mode
+  end
+  silent = Object.new
+  def silent.to_s
+    raise 'here'
+  end
+  [true, false].each do |escape|
+    template = ERB.new("one\n<%= x %>two\nthree\n<%= 1 %>\n", escape: escape, filename: 'f.erb')
+    error = assert_raise(RuntimeError) { template.result_with_hash(x: silent) }
+    assert_include error.backtrace.join("\n"), 'f.erb:2'
   end
   error = assert_raise(SyntaxError) { ERB.new("a\nb\n<% if x %>\n<% ) %>", filename: 'c.erb') }
   assert_equal 'c.erb:4', error.message[0, 7]

@@ -86,6 +86,8 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
         snprintf(error, size, "%s was open when this process was forked, and still is: close it before the fork", path);
         return SQLITE_MISUSE;
     }
+    if ((flags & SQLITE_OPEN_FULLMUTEX) == 0)
+        flags |= SQLITE_OPEN_NOMUTEX; /* its interpreter has one thread: a lock at each call would be for nobody */
     made = calloc(1, sizeof *made);
     int code = made != NULL && watching ? sqlite3_open_v2(path, &made->handle, flags, vfs) : SQLITE_NOMEM;
     if (code != SQLITE_OK) {
