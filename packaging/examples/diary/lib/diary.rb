@@ -4,6 +4,9 @@ module Diary
   LANGUAGE = ENV.fetch("DIARY_LANGUAGE", "en").dup.freeze
   DATA = Web::Files.directory(File.expand_path(ENV.fetch("DIARY_DATA", "data")))
 
+  # "no": visitors' pages are made at each request.
+  KEEP_PAGES = ENV.fetch("DIARY_KEEP_PAGES", "yes") != "no"
+
   SESSION_DAYS = 14
   # What sessions are signed with; whoever reads it can log in.
   SECRET = Web::Files.kept("#{DATA}/secret") { SecureRandom.hex(64) }.freeze

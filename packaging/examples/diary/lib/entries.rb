@@ -18,9 +18,11 @@ module Diary
       DATABASE.value("SELECT version FROM state")
     end
 
-    # [path, title, lead, whether there is more, comments], the newest first; one more than a page has when there are more pages.
+    # [path, day, title, lead, whether there is more, comments], the newest first; one more than a page has when there are
+    # more pages.
     def self.page(number)
-      DATABASE.rows("SELECT path, title, lead, lead <> html, comments FROM entries WHERE path IS NOT NULL " \
+      DATABASE.rows("SELECT path, replace(substr(path, 1, 10), '/', '-'), title, lead, lead <> html, comments " \
+                    "FROM entries WHERE path IS NOT NULL " \
                     "ORDER BY published_at DESC, id DESC LIMIT ? OFFSET ?", PAGE + 1, (number - 1) * PAGE)
     end
 
