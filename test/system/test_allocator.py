@@ -22,6 +22,10 @@ run ->(env) {
     burst = (0...25000).map { |n| "x" * (100 + n * 7919 % 3000) }
     $kept = burst.each_slice(500).map(&:first)
     [200, {}, [burst.size.to_s]]
+  when "/sizes"
+    $kept = nil
+    sizes = (1..65).map { |n| (0...40).map { "x" * (16 * n - 1) } }
+    [200, {}, [sizes.flatten.sum(&:size).to_s]]
   when "/environment"
     [200, {}, [IO.popen("env") { |output| output.read }]]
   else
@@ -79,6 +83,27 @@ def test_what_a_request_leaves_behind_goes_back_to_the_system(cowherd, allocator
     (worker,) = cowherd.workers()
     assert worker["pid"] == pid
     assert 0 < worker["gc"]["allocator_used"] < 8 * MIB and worker["gc"]["allocator_free"] > 0
+
+
+def test_what_malloc_caches_of_every_size_is_little(cowherd):
+    """However long it takes until an app has used them all: what is cached can't be given back."""
+    cowherd.configure(workers=1)
+    cowherd.app(APP)
+    cowherd.start()
+
+    def used():
+        """As published after a collection: it follows its count, but precedes the next request."""
+        for _ in range(2):
+            collections = cowherd.workers()[0]["gc"]["count"]
+            assert cowherd.request().text == "fine"
+            cowherd.wait_until(lambda: cowherd.workers()[0]["gc"]["count"] > collections)
+        return cowherd.workers()[0]["gc"]["allocator_used"]
+
+    before = used()
+    for _ in range(2):
+        assert cowherd.request("/sizes").text == str(sum(40 * (16 * n - 1) for n in range(1, 66)))
+    after = used()
+    assert before > 0 and after < before + 64 * 1024
 
 
 @pytest.mark.parametrize("allocator", ["jemalloc", "mimalloc"])
