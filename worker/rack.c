@@ -8,6 +8,7 @@
 #include <mruby/class.h>
 #include <mruby/error.h>
 #include <mruby/proc.h>
+#include <mruby/variable.h>
 
 #include "answer.h"
 #include "error_page.h"
@@ -105,6 +106,7 @@ static mrb_value define(mrb_state *mrb, void *data)
     rack->symbols.call = mrb_intern_lit(mrb, "call");
     rack->symbols.close = mrb_intern_lit(mrb, "close");
     rack->symbols.each = mrb_intern_lit(mrb, "each");
+    rack->symbols.last_match = mrb_intern_lit(mrb, "$~");
     rack->symbols.method_missing = mrb_intern_lit(mrb, "method_missing");
     rack->symbols.respond_to = mrb_intern_lit(mrb, "respond_to?");
     rack->respond_to = method_of_kernel(mrb, rack->symbols.respond_to);
@@ -374,6 +376,16 @@ static void run_exchange(struct rack_exchange *exchange, bool show_errors)
     run_all_finished(exchange, error);
 }
 
+/* No Ruby runs for this request now. */
+static void end_calls(struct vm *vm)
+{
+    time_out_end();
+    rack_errors_flush(vm);
+    /* The last match would keep its String until there is another one. */
+    if (!mrb_nil_p(mrb_gv_get(vm->mrb, vm->rack->symbols.last_match)))
+        mrb_gv_set(vm->mrb, vm->rack->symbols.last_match, mrb_nil_value());
+}
+
 static const char *method_of(const struct request *request)
 {
     const char *method = request_param(request, "REQUEST_METHOD");
@@ -415,8 +427,7 @@ void rack_serve(const struct app *app, struct request *request, bool show_errors
     rack->serial++;
     time_out_begin(app->vm->mrb);
     run_exchange(&exchange, show_errors);
-    time_out_end();
-    rack_errors_flush(app->vm);
+    end_calls(app->vm);
     rack->exchange = NULL;
     if (!mrb_nil_p(exchange.env) && rack_hooks_log_wanted(app, request))
         rack->logged_env = exchange.env;
@@ -440,8 +451,7 @@ void rack_finish(const struct app *app, struct request *request)
     rack->logged_env = mrb_nil_value();
     time_out_begin(app->vm->mrb);
     rack_hooks_log(app, request, env);
-    time_out_end();
-    rack_errors_flush(app->vm);
+    end_calls(app->vm);
     script_answer_end(app->vm);
     mrb_gc_arena_restore(app->vm->mrb, arena);
 }

@@ -35,7 +35,7 @@ struct rack {
     mrb_func_t respond_to;     /* Kernel's: one that is written in Ruby knows better than the table of methods */
     mrb_value logged_env;      /* of a request that rack_finish is still to come for; else nil */
     struct {
-        mrb_sym call, close, each, method_missing, respond_to, to_ary, to_path;
+        mrb_sym call, close, each, last_match, method_missing, respond_to, to_ary, to_path;
     } symbols;
 };
 

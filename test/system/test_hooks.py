@@ -440,6 +440,13 @@ def test_log_hooks_that_raise_are_logged_and_change_nothing(cowherd, notes):
     assert cowherd.request("/x").status == 200
 
 
+def test_the_last_match_of_a_log_hook_ends_with_it(cowherd):
+    cowherd.configure(workers=1)
+    said = "run ->(env) { [200, {}, [$~.inspect]] }\n"
+    start_with(cowherd, hook(cowherd, "log", "'of the hook'.match(/h.*/)\n"), source=said)
+    assert [cowherd.request("/").text for _ in range(3)] == ["nil"] * 3
+
+
 def test_the_answer_has_left_when_a_log_hook_runs(cowherd):
     cowherd.configure(workers=1)
     fifo = cowherd.fifo()

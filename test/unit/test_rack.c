@@ -308,6 +308,22 @@ static void test_nothing_accumulates(void **state)
     assert_int_equal(mrb->symidx, symbols); /* nothing of a request became a symbol */
 }
 
+static void test_the_last_match_ends_with_its_request(void **state)
+{
+    (void)state;
+    load_app("run ->(env) {\n"
+             "  before = $~.inspect\n  text = 'a long text'.match(/l.*/)[0]\n"
+             "  raise text if env['PATH_INFO'] == '/raise'\n"
+             "  env['rack.response_finished'] << ->(*) { 'finished'.match(/f/) }\n"
+             "  [200, {}, ['before: ', before, ' now: ', $~.inspect]] }");
+    for (int i = 0; i < 3; i++) {
+        fake_clear(&transport);
+        assert_has(get("/"), "before: nil now: #<MatchData");
+        fake_clear(&transport);
+        assert_has(get("/raise"), "Status: 500 ");
+    }
+}
+
 static void test_large_bodies_do_not_pile_up(void **state)
 {
     (void)state;
@@ -362,6 +378,7 @@ int main(void)
         TEST(test_app_without_a_rack_file),
         TEST(test_response_finished_in_reverse_order),
         TEST(test_nothing_accumulates),
+        TEST(test_the_last_match_ends_with_its_request),
         TEST(test_large_bodies_do_not_pile_up),
         TEST(test_classes_of_ours_survive_their_removal),
     };
