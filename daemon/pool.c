@@ -7,6 +7,7 @@
 #include "crash_loop.h"
 #include "log.h"
 #include "renewal.h"
+#include "scaler.h"
 #include "supervisor.h"
 #include "workers.h"
 #include "xalloc.h"
@@ -346,6 +347,7 @@ void pool_generation_over(struct pool *pool, struct generation *generation)
     if (pool->serving == generation)
         pool->serving = NULL;
     generation_free(generation);
+    scaler_forget(pool);
     if (pool->serving) /* else the next one may name them again */
         stores_prune(pool);
     supervisor_pool_changed(pool->supervisor);

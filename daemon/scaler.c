@@ -263,6 +263,15 @@ static void scale_fixed(struct pool *pool, unsigned number)
     pool->scaled = number;
 }
 
+void scaler_forget(struct pool *pool)
+{
+    for (const struct generation *generation = pool->generations; generation; generation = generation->next)
+        if (generation->config == pool->scaled_config)
+            return;
+    config_release(pool->scaled_config);
+    pool->scaled_config = NULL;
+}
+
 /* The load is looked at again, however quiet it was. */
 static void scale_between_bounds(struct generation *generation, unsigned number)
 {

@@ -56,6 +56,9 @@ struct worker *scaler_excess(struct generation *generation);
  */
 bool scaler_set(struct pool *pool, uint64_t number, struct strbuf *outcome);
 
+/* A generation is gone: what was set for a configuration that none of them has any more is forgotten with it. */
+void scaler_forget(struct pool *pool);
+
 /* One worker more, or (`up` false) one fewer, within the bounds; what was done goes to the log. */
 void scaler_nudge(struct pool *pool, bool up);
 

@@ -97,7 +97,7 @@ static void save_pool(const struct pool *pool, struct state_writer *writer)
     put_config(writer, "next", pool->next);
     put_timer(writer, "retry", &pool->retry);
     put_timer(writer, "renewal", &pool->renewal);
-    state_put_number(writer, "scaled_config", pool->scaled_config != NULL);
+    state_put_number(writer, "scaled_config", pool->serving && pool->scaled_config == pool->serving->config);
     for (size_t i = 0; i < pool->stores.count; i++) {
         state_put_record(writer, "store");
         state_put_string(writer, "name", pool->stores.items[i].name);

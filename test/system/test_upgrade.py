@@ -658,8 +658,11 @@ def test_the_number_of_workers_that_was_ordered_stays(installed):
     os.kill(min(installed.worker_pids()), signal.SIGTERM)
     installed.wait_until(lambda: len(installed.worker_pids() - before["workers"]) == 1)
     assert installed.pool()["scaling"]["wanted"] == 3
+    # What a reload has taken back stays so.
     assert installed.reload().returncode == 0
     installed.wait_until(lambda: len(installed.worker_pids()) == 2)
+    assert upgrade(installed).returncode == 0
+    assert installed.pool()["scaling"]["wanted"] == 2
 
 
 def test_a_pool_at_rest_wakes_after_an_upgrade(installed):
