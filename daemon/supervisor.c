@@ -102,6 +102,7 @@ static void pools_changed(void *data)
         loop_stop(supervisor->loop);
     socket_files_look(&supervisor->socket_files); /* those of a generation that came up are watched from here */
     announce_look(&supervisor->announce, supervisor);
+    xalloc_give_back(); /* the configuration was read, or one is no longer needed */
 }
 
 static void reload_all(struct supervisor *supervisor, struct config *config, struct ticket *ticket)
@@ -409,6 +410,7 @@ int supervisor_run(const char *config_path, bool development)
     struct upgrade_handed handed;
     char message[512];
 
+    xalloc_keep_little();
     keep_standard_descriptors();
     if (upgrade_was_handed(&handed)) {
         int status = take_over(&handed, config_path);

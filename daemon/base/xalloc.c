@@ -1,11 +1,13 @@
 #include "xalloc.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "clock.h"
@@ -13,6 +15,8 @@
 
 /* More than what a supervisor takes for a reload of hundreds of apps. */
 #define RESERVE_SIZE ((size_t)1 << 20)
+/* As glibc begins; what is told to it stays so. */
+#define LARGE_SIZE (128 << 10)
 #define ABSURD_SIZE ((size_t)1 << 30)
 #define PAUSE_NS (50 * CLOCK_NS_PER_MS)
 #define TOLD_NS (10 * CLOCK_NS_PER_S)
@@ -26,11 +30,25 @@ void xalloc_be_patient(void)
     patient = true;
     if (reserve != NULL)
         return;
-    reserve = malloc(RESERVE_SIZE);
+    /* (malloc would take it from the heap where there is no room for a mapping, and keep pages there.) */
+    reserve = mmap(NULL, RESERVE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (reserve == MAP_FAILED)
+        reserve = NULL;
     if (reserve != NULL && told_ns != 0) {
         log_info("there is memory again");
         told_ns = 0;
     }
+}
+
+void xalloc_keep_little(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_SIZE);
+    mallopt(M_TRIM_THRESHOLD, LARGE_SIZE);
+}
+
+void xalloc_give_back(void)
+{
+    malloc_trim(0);
 }
 
 /* Returns when it is worth another try. */
@@ -42,7 +60,8 @@ static void wait_for_memory(size_t count, size_t size)
 
     if (!patient || count > ABSURD_SIZE / size)
         fatalx("out of memory (%zu times %zu bytes)", count, size);
-    free(reserve);
+    if (had_reserve)
+        munmap(reserve, RESERVE_SIZE);
     reserve = NULL;
     if (told_ns == 0 || now_ns - told_ns > TOLD_NS) {
         log_warnx("out of memory (%zu times %zu bytes): %s", count, size,

@@ -14,6 +14,16 @@
  */
 void xalloc_be_patient(void);
 
+/*
+ * For a process that lives for months: what is large has a mapping of its own from now on and goes back with free(3).
+ * (glibc's own bound grows with the largest block that was freed, and what is below it stays in the heap.) To be called
+ * before anything else.
+ */
+void xalloc_keep_little(void);
+
+/* Gives back the pages on which nothing lives: after something rare that took much. Some microseconds for each MiB. */
+void xalloc_give_back(void);
+
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xreallocarray(void *old, size_t count, size_t size);

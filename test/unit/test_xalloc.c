@@ -5,7 +5,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -98,23 +100,37 @@ static void who_is_patient_waits(void **state)
     assert_non_null(strstr(said, "there is memory again\n"));
 }
 
-/* Of address space. */
-static rlim_t taken(void)
+/* Bytes of address space, and those of them that are resident and of no file. */
+static void measure(unsigned long *taken, unsigned long *own)
 {
-    char pages[32] = "";
+    unsigned long resident, shared, page = (unsigned long)sysconf(_SC_PAGESIZE);
+    char pages[64] = "";
     int fd = open("/proc/self/statm", O_RDONLY);
-    ssize_t length = read(fd, pages, sizeof pages - 1);
 
+    assert_true(read(fd, pages, sizeof pages - 1) > 0);
     close(fd);
-    return length > 0 ? (rlim_t)atol(pages) * (rlim_t)sysconf(_SC_PAGESIZE) : RLIM_INFINITY;
+    assert_int_equal(sscanf(pages, "%lu %lu %lu", taken, &resident, &shared), 3);
+    *taken *= page;
+    *own = (resident - shared) * page;
+}
+
+static unsigned long own(void)
+{
+    unsigned long taken, own;
+
+    measure(&taken, &own);
+    return own;
 }
 
 static int use_the_reserve(void)
 {
     struct strbuf text = { 0 };
 
+    unsigned long taken, own;
+
     xalloc_be_patient();
-    allow(taken());
+    measure(&taken, &own);
+    allow(taken);
     strbuf_fill(&text, 'x', 300000);
     int status = text.length == 300000 ? 7 : 1;
     strbuf_free(&text);
@@ -147,6 +163,53 @@ static void the_absurd_is_not_waited_for(void **state)
     assert_non_null(strstr(said, "out of memory"));
 }
 
+/* One that was larger before would be glibc's reason to take this one from the heap. */
+static int have_large_ones(void)
+{
+    xalloc_keep_little();
+    free(xmalloc(MUCH / 32));
+    size_t before = mallinfo2().hblks;
+    char *large = xmalloc(MUCH / 64);
+    int status = mallinfo2().hblks == before + 1 ? 7 : 1;
+    free(large);
+    return status;
+}
+
+static void what_is_large_has_a_mapping_of_its_own(void **state)
+{
+    char said[4096];
+
+    (void)state;
+    assert_int_equal(in_need(have_large_ones, said, sizeof said), 7);
+}
+
+static int leave_holes(void)
+{
+    static char *blocks[MUCH / 16 / 1000];
+    const size_t count = sizeof blocks / sizeof *blocks;
+
+    xalloc_keep_little();
+    size_t first = own();
+    for (size_t i = 0; i < count; i++)
+        memset(blocks[i] = xmalloc(1000), 1, 1000);
+    /* The last one keeps the heap as long as it is. */
+    for (size_t i = 0; i < count - 1; i++)
+        free(blocks[i]);
+    size_t full = own();
+    xalloc_give_back();
+    size_t left = own();
+    free(blocks[count - 1]);
+    return full > first + MUCH / 20 && left < first + MUCH / 200 ? 7 : 1;
+}
+
+static void pages_on_which_nothing_lives_go_back(void **state)
+{
+    char said[4096];
+
+    (void)state;
+    assert_int_equal(in_need(leave_holes, said, sizeof said), 7);
+}
+
 static void nothing_is_something(void **state)
 {
     (void)state;
@@ -170,6 +233,8 @@ int main(void)
         cmocka_unit_test(who_is_patient_waits),
         cmocka_unit_test(a_reserve_bridges_what_is_small),
         cmocka_unit_test(the_absurd_is_not_waited_for),
+        cmocka_unit_test(what_is_large_has_a_mapping_of_its_own),
+        cmocka_unit_test(pages_on_which_nothing_lives_go_back),
 #endif
         cmocka_unit_test(nothing_is_something),
     };
