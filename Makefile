@@ -519,7 +519,7 @@ check: unit-tests all
 	test/run $(B) unit config
 
 test: deps
-	@$(MAKE) --no-print-directory unit-tests $(B)/test/torture $(B)/test/suite mruby-test all
+	@$(MAKE) --no-print-directory unit-tests $(B)/test/torture $(B)/test/suite $(B)/chaos/failing_calls.so mruby-test all
 	test/run $(B) unit gems torture config system chaos conformance
 
 # Everything again with AddressSanitizer (libmruby too) and UndefinedBehaviorSanitizer (the project's own code).
@@ -594,7 +594,7 @@ CHAOS ?=
 SEED  ?=
 
 chaos: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(B)/chaos/failing_calls.so
 	COWHERD_CHAOS_SCALE=1 COWHERD_CHAOS_SEED='$(SEED)' COWHERD_CHAOS='$(CHAOS)' test/run $(B) chaos
 
 # The same cases with every front end, over unix sockets and TCP; `make test` has the short ones with nginx.
@@ -675,8 +675,9 @@ bench:
 $(B)/bench/spread_load: $(call objects,test/bench/spread_load test/bench/exchange)
 	$(call link,)
 
-# Preloaded into cowherd-mold: times bare forks of it, and ways to spread connections.
-$(B)/bench/bare_fork.so $(B)/bench/spread_variant.so: $(B)/bench/%.so: test/bench/%.c $(B)/flags
+# Preloaded: into cowherd-mold, to time bare forks of it, and ways to spread connections; into the supervisor, whose
+# calls fail.
+$(B)/bench/bare_fork.so $(B)/bench/spread_variant.so $(B)/chaos/failing_calls.so: $(B)/%.so: test/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  LINK  $@")
 	$(Q)$(CC) $(ALL_CPPFLAGS) -std=gnu11 $(CFLAGS) $(WARNINGS) -fPIC -shared -o $@ $<
