@@ -52,7 +52,9 @@ void descriptors_claim(struct descriptors *descriptors, const char *app)
     struct stat status;
 
     if (folder == NULL) {
-        log_warn("/proc/self/fd can't be read: nobody looks after the descriptors of apps");
+        if (!descriptors->unseen)
+            log_warn("/proc/self/fd can't be read: nobody looks after the descriptors of apps");
+        descriptors->unseen = true;
         return;
     }
     while ((entry = readdir(folder)) != NULL) {

@@ -22,6 +22,7 @@ struct descriptor {
 struct descriptors {
     struct descriptor *items;
     size_t count;
+    bool unseen; /* they can't be looked at, and the log says so */
 };
 
 /* All that are open and not known yet are cowherd's (`app` NULL) or that app's (its name is kept, not copied). */

@@ -6,6 +6,7 @@ balance, no process, no zombie and no descriptor is left, and the supervisor's m
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -519,6 +520,8 @@ def test_20_times_without_proc(cowherd, rng, times, tell):
             clients.wait_answers(10)
         cowherd.wait_until(lambda: all(w["memory"]["private"] for w in cowherd.workers()), what="memory is measured")
     ledger = sound.check()
+    unseeing = re.findall(r"\[web mold (\d+).* nobody looks after the descriptors", cowherd.log())
+    assert len(unseeing) == len(set(unseeing)), "each mold says it once"
     tell("%s; outcomes %s" % (recoveries, dict(clients.outcomes)))
     assert set(clients.outcomes) <= {"answered", "closed", "cut", "error 500"}
     assert clients.failed <= deaths and ledger["lost"] + ledger["error_answered"] <= deaths, clients.failures[:10]
