@@ -64,7 +64,9 @@ class Clients:
         self.outcomes, self.failures, self.longest = Counter(), [], 0.0
         self.retries = 0
         self._finished = [0] * threads  # requests, by thread
-        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._lock, self._stop, self._go = threading.Lock(), threading.Event(), threading.Event()
+        self._go.set()
+        self._turns = [threading.Lock() for _ in range(threads)]  # held while a request of that thread is on its way
         seeds = [rng.randrange(1 << 60) for _ in range(threads)]
         self._threads = [
             threading.Thread(target=self._run, args=(number, seed), daemon=True) for number, seed in enumerate(seeds)
@@ -100,19 +102,25 @@ class Clients:
             lambda: all(now >= then for now, then in zip(self._finished, target)), what=lambda: self.failures[-5:]
         )
 
+    @contextlib.contextmanager
+    def quiet(self):
+        """Nobody has anything on its way."""
+        self._go.clear()
+        try:
+            with contextlib.ExitStack() as held:
+                for turn in self._turns:
+                    held.enter_context(turn)
+                yield
+        finally:
+            self._go.set()
+
     def _run(self, number, seed):
         rng = random.Random(seed)
         client = self.herd.client(self.pool)
         while not self._stop.is_set():
-            about, expected = self._draw(rng)
-            started = time.monotonic()
-            outcome, detail = self._outcome(client, about, expected)
-            with self._lock:
-                self.outcomes[outcome] += 1
-                self._finished[number] += 1
-                self.longest = max(self.longest, time.monotonic() - started)
-                if outcome != "answered":
-                    self.failures.append((outcome, detail, about["uri"]))
+            self._go.wait()
+            with self._turns[number]:
+                outcome = self._one(number, client, *self._draw(rng))
             if self._pause:
                 self._stop.wait(rng.uniform(0, self._pause))
             if outcome == "refused":
@@ -120,6 +128,17 @@ class Clients:
         with self._lock:
             self.retries += client.retries
         client.close()
+
+    def _one(self, number, client, about, expected):
+        started = time.monotonic()
+        outcome, detail = self._outcome(client, about, expected)
+        with self._lock:
+            self.outcomes[outcome] += 1
+            self._finished[number] += 1
+            self.longest = max(self.longest, time.monotonic() - started)
+            if outcome != "answered":
+                self.failures.append((outcome, detail, about["uri"]))
+        return outcome
 
     def _outcome(self, client, about, expected):
         try:
