@@ -197,6 +197,7 @@ static struct client *client_new(struct control *control, int fd)
     loop_timer_set(control->supervisor->loop, &client->deadline, clock_monotonic_ns() + REQUEST_TIME_NS);
     if (loop_add(control->supervisor->loop, &client->source, EPOLLIN) == 0)
         return client;
+    log_warn("control: a client can't be served");
     client_free(client);
     return NULL;
 }
