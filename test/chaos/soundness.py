@@ -85,7 +85,7 @@ class Soundness:
         self.private.append(private_bytes(self.pid))
         return ledger
 
-    def assert_memory_is_flat(self, allowed=256 << 10):
+    def assert_memory_is_flat(self, allowed=128 << 10):
         """What it has grown by since the first third of the checks: a leak goes on, a pool of free blocks does not."""
         settled = max(self.private[: len(self.private) // 3 + 1])
         last = min(self.private[-(len(self.private) // 3 + 1) :])
