@@ -203,7 +203,7 @@ def wait_all_told(herd, clients, told, access, allowed):
 def test_20_times_no_room_for_logs(cowherd, disk, rng, times, tell):
     """Also none for a pid file and a store: what needs it fails and says so, and everything else goes on. The disk is
     full, or files may not grow."""
-    place = disk(1 << 20)
+    place = disk(16 << 20)
     folder = place.path if place else cowherd.directory
     access, error = folder / "access.log", folder / "error.log"
     cowherd.settings["log"] = {"level": "debug", "error": error, "access": {"path": access}}
