@@ -304,7 +304,7 @@ $(B)/flags: FORCE
 	@printf '%s\n' '$(CC)' '$(subst ','\'',$(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' | cmp -s - $@ || \
 		printf '%s\n' '$(CC)' '$(subst ','\'',$(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS))' >$@
 
--include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/fuzz/obj/*/*.d $(B)/fuzz/obj/*/*/*.d)
+-include $(wildcard $(foreach depth,*/* */*/* */*/*/*,$(B)/obj/$(depth).d $(B)/fuzz/obj/$(depth).d))
 
 # --- mruby -----------------------------------------------------------------------------------------------------------
 
@@ -519,13 +519,13 @@ check: unit-tests all
 	test/run $(B) unit config
 
 test: deps
-	@$(MAKE) --no-print-directory unit-tests $(B)/test/torture $(B)/test/suite $(B)/chaos/failing_calls.so mruby-test all
-	test/run $(B) unit gems torture config system chaos conformance
+	@$(MAKE) --no-print-directory unit-tests replays $(B)/test/torture $(B)/test/suite $(B)/chaos/failing_calls.so mruby-test all
+	test/run $(B) unit fuzz gems torture config system chaos conformance
 
 # Everything again with AddressSanitizer (libmruby too) and UndefinedBehaviorSanitizer (the project's own code).
 asan: mruby
-	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests build/asan/test/torture all
-	test/run build/asan unit torture config system
+	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests replays build/asan/test/torture all
+	test/run build/asan unit fuzz torture config system
 
 # System tests with supervisors, molds and workers under valgrind: long. VALGRIND: of which files (some of the tests of
 # generations, lifecycle and recycle have times that are too short for it);
@@ -543,17 +543,28 @@ valgrind: deps
 # is found is kept in $(B)/fuzz/corpus.
 FUZZ_SECONDS ?= 60
 FUZZ_JOBS    ?= 1
-FUZZ         ?= channel config control erb gate json multipart params paths query records regexp state time uri
+FUZZ         ?= $(FUZZERS)
 
-FUZZ_CFLAGS := -g -O1 -std=gnu11 -Wall -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FUZZ_CFLAGS  := -g -O1 -std=gnu11 -Wall -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+INCLUDE_fuzz := $(INCLUDE_daemon) -Iworker $(patsubst %,-Igems/mruby-%/src,erb json rack time-ext uri) \
+	-Igems/mruby-uri/include
 
-# $(1): the harness; $(2): objects that it links; $(3): libraries.
+# $(1): the harness; $(2): objects that it links; $(3): libraries. Beside the fuzzer a program that replays the corpus,
+# made as all others are, so that `make test` notices a harness that doesn't link or pass any more.
 define fuzzer
 $(B)/fuzz/fuzz_$(1): $(patsubst %,$(B)/fuzz/obj/%.o,test/fuzz/fuzz_$(1) $(2))
 	@echo "  LINK  $$@"
 	$(Q)clang -fsanitize=fuzzer,address,undefined -o $$@ $$(filter %.o,$$^) $(3)
+$(call replay,$(1),$(2),$(3))
 endef
 
+define replay
+FUZZERS += $(1)
+$(B)/test/replay_$(1): LIBRARIES := $(3)
+$(B)/test/replay_$(1): $(call objects,test/fuzz/replay test/fuzz/fuzz_$(1) $(2))
+endef
+
+FUZZERS   :=
 FUZZ_CORE := $(patsubst %,daemon/%,$(CORE))
 $(eval $(call fuzzer,channel,daemon/base/channel daemon/base/heap_map $(FUZZ_CORE)))
 $(eval $(call fuzzer,config,$(CONFIG) $(FUZZ_CORE),-lyaml))
@@ -568,6 +579,7 @@ $(eval $(call fuzzer,paths,worker/hook_path worker/script_path daemon/base/allow
 $(eval $(call fuzzer,query,gems/mruby-rack/src/query gems/mruby-uri/src/percent_coding))
 $(eval $(call fuzzer,records,daemon/responder_request daemon/status_request daemon/warm_up_exchange \
 	daemon/base/fcgi_record $(FUZZ_CORE)))
+$(eval $(call replay,regexp,,$(LIBS_mruby_plain)))
 $(eval $(call fuzzer,state,daemon/state_text $(FUZZ_CORE)))
 $(eval $(call fuzzer,time,gems/mruby-time-ext/src/time_read gems/mruby-time-ext/src/time_write))
 $(eval $(call fuzzer,uri,gems/mruby-uri/src/uri_split))
@@ -575,13 +587,30 @@ $(eval $(call fuzzer,uri,gems/mruby-uri/src/uri_split))
 $(B)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CLANG $<"
-	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_daemon) -Iworker $(patsubst %,-Igems/mruby-%/src,erb json rack time-ext uri) -Igems/mruby-uri/include $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)clang $(ALL_CPPFLAGS) $(INCLUDE_fuzz) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Patterns and Strings, against the gem that matches them, within mruby.
 $(B)/fuzz/fuzz_regexp: test/fuzz/fuzz_regexp.c $(wildcard gems/mruby-regexp/src/*.[ch]) $(B)/mruby/built
 	@mkdir -p $(@D)
 	@echo "  CLANG $@"
 	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE @$(B)/mruby/cflags -o $@ $(filter %.c,$^) @$(B)/mruby/ldflags
+
+REPLAYS := $(FUZZERS:%=$(B)/test/replay_%)
+
+replays: $(REPLAYS)
+
+$(REPLAYS):
+	$(call link,$(LIBRARIES))
+
+$(B)/test/replay_regexp: $(B)/mruby/built
+$(B)/obj/test/fuzz/fuzz_regexp.o: $(MRUBY_HEADERS)
+$(B)/obj/test/fuzz/fuzz_regexp.o: INCLUDE_fuzz := @$(B)/mruby/cflags
+
+$(B)/obj/test/fuzz/%.o: test/fuzz/%.c $(B)/flags
+	$(call compile,$(INCLUDE_fuzz))
+
+$(B)/obj/gems/%.o: gems/%.c $(B)/flags
+	$(call compile,$(INCLUDE_fuzz))
 
 fuzz:
 	@packaging/install-deps build fuzz
@@ -869,5 +898,5 @@ help:
 	@echo 'make test-systemd  the unit under systemd as process 1 of fresh Debians; make test-reproducible: built twice, compared'
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance deb deb-deps deb-releases demo deps distclean fuzz help hostile install lint mruby mruby-test soak test test-deb test-reproducible test-systemd third-party-gem torture unit-tests valgrind FORCE
+.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance deb deb-deps deb-releases demo deps distclean fuzz help hostile install lint mruby mruby-test replays soak test test-deb test-reproducible test-systemd third-party-gem torture unit-tests valgrind FORCE
 FORCE:

@@ -5,7 +5,10 @@
  */
 #include "control.c"
 
+#include "inquiry.h"
+#include "memory_report.h"
 #include "require.h"
+#include "status.h"
 
 static struct supervisor supervisor;
 static struct pool pool = { .name = (char[]){ "web" } };

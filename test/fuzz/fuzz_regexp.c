@@ -37,7 +37,7 @@ static const char program[] =
     "  if match\n"
     "    same(match.pre_match + match[0] + match.post_match, string) unless source.include?('K')\n"
     "    [match.to_a, match.named_captures, match.inspect, match.values_at(0, -1), $+, $1, $`, $']\n"
-    "    same(string[match.begin(0)...match.end(0)], match[0]) unless options == 32 || source.include?('K')\n"
+    "    same(string[match.begin(0)...match.end(0)], match[0]) unless options >= 32 || source.include?('K')\n"
     "    same(string.partition(pattern), [match.pre_match, match[0], match.post_match])\n"
     "  end\n"
     "  [string.split(pattern), string.split(pattern, -1), string.split(pattern, 2), string.scan(pattern)]\n"
