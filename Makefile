@@ -47,6 +47,7 @@ CONFIG := \
 	config/config \
 	config/config_check \
 	config/config_files \
+	config/config_handed \
 	config/config_print \
 	config/diagnostics \
 	config/names \

@@ -15,7 +15,7 @@
 #include "allow.h"
 #include "channel.h"
 #include "clock.h"
-#include "config.h"
+#include "config_handed.h"
 #include "emergency_answer.h"
 #include "fallback_policy.h"
 #include "responder.h"
@@ -122,24 +122,6 @@ static void drop_privileges(const struct config_pool *pool)
         fatal("the user can't be changed");
 }
 
-static struct config *read_config(int fd)
-{
-    struct strbuf text = { 0 };
-    char bytes[16384];
-    ssize_t got;
-
-    for (off_t offset = 0; (got = pread(fd, bytes, sizeof bytes, offset)) > 0; offset += got)
-        strbuf_append(&text, bytes, (size_t)got);
-    close(fd);
-    struct config_report report = { 0 };
-    struct config *config = config_parse(text.data ? text.data : "", text.length, "canonical", "/", &report);
-    if (!config || config->pool_count != 1)
-        fatalx("the configuration can't be parsed");
-    config_report_free(&report);
-    strbuf_free(&text);
-    return config;
-}
-
 static int descriptor(const char *text)
 {
     return responder_descriptor(text, "fallback");
@@ -160,7 +142,7 @@ static void prepare(struct server *server, int config, int board, int channel)
     responder->loop = loop_new();
     if (!map || !responder->loop)
         fatal("the fallback can't be set up");
-    server->config = read_config(config);
+    server->config = config_handed(config);
     log_set_level(server->config->log.level);
     server->pool = &server->config->pools[0];
     server->allow = allow_list_new(server->pool->socket.allow.items, server->pool->socket.allow.count, &wrong);

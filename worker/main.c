@@ -13,7 +13,7 @@
 #include "allocator.h"
 #include "app.h"
 #include "chroot.h"
-#include "config.h"
+#include "config_handed.h"
 #include "log.h"
 #include "mold.h"
 #include "strbuf.h"
@@ -105,27 +105,6 @@ static struct arguments parse_arguments(int argc, char **argv)
     return arguments;
 }
 
-/* The canonical configuration of one pool, as the supervisor wrote it. */
-static struct config *read_config(int fd)
-{
-    struct strbuf text = { 0 };
-    char bytes[16384];
-    ssize_t got;
-    for (off_t offset = 0; (got = pread(fd, bytes, sizeof bytes, offset)) > 0; offset += got)
-        strbuf_append(&text, bytes, (size_t)got);
-    if (got < 0)
-        fatal("the configuration can't be read");
-    close(fd);
-    struct config_report report = { 0 };
-    struct config *config = config_parse(text.data ? text.data : "", text.length, "canonical", "/", &report);
-    if (!config || config->pool_count != 1)
-        fatalx("the canonical configuration can't be parsed: %s",
-               report.errors.count ? report.errors.items[0] : "it has not one pool");
-    config_report_free(&report);
-    strbuf_free(&text);
-    return config;
-}
-
 static int check(struct config *config)
 {
     struct strbuf errors = { 0 };
@@ -145,7 +124,7 @@ int main(int argc, char **argv, char **environment)
     struct arguments arguments = parse_arguments(argc, argv);
     if (!arguments.check)
         log_to_supervisor(STDERR_FILENO);
-    struct config *config = read_config(arguments.config);
+    struct config *config = config_handed(arguments.config);
     if (arguments.check)
         return check(config);
     log_set_level(config->log.level);
