@@ -15,21 +15,7 @@
 #include <mruby/shared_store.h>
 #include <mruby/string.h>
 
-/* Runs the block in a child, which then leaves. The child's exit status: 0, or 1 when the block was not true. */
-static mrb_value in_child(mrb_state *mrb, mrb_value self)
-{
-    mrb_value block;
-    int status = 0;
-
-    (void)self;
-    mrb_get_args(mrb, "&!", &block);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(mrb_test(mrb_yield_argv(mrb, block, 0, NULL)) ? 0 : 1);
-    while (child > 0 && waitpid(child, &status, 0) == -1 && errno == EINTR)
-        continue;
-    return mrb_fixnum_value(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
-}
+#include "../../in_child.h"
 
 /*
  * `count` children call the block without end and note each call that came back; all are killed once they have noted
