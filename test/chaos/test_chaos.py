@@ -7,9 +7,9 @@ import time
 import pytest
 
 from clients import Clients, app
+from front_servers import NGINX, Front
 from herd import process_alive, wait_until
 from soundness import assert_as_after_the_start, assert_nothing_failed, children_that_nobody_reaps, wait_books
-from test_nginx import NGINX, Front
 
 FASTCGI = {"new-connections": {"keep": False}, "kept-connections": {"keep": True}}
 THROUGH = [*FASTCGI, pytest.param("nginx", marks=pytest.mark.skipif(NGINX is None, reason="nginx is not installed"))]

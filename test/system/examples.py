@@ -5,8 +5,8 @@ import shutil
 import sqlite3
 import urllib.parse
 
+from front_servers import Front
 from herd import REPOSITORY, wait_until
-from test_nginx import Front
 
 EXAMPLES = REPOSITORY / "packaging/examples"
 

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import shutil
 import subprocess
 
@@ -45,7 +46,8 @@ class FrontServer:
         try:
             connection.request(method, uri, body=body, headers=headers or {})
             response = connection.getresponse()
-            response.text = response.read().decode("utf-8", "replace")
+            response.content = response.read()
+            response.text = response.content.decode("utf-8", "replace")
             return response
         finally:
             connection.close()
@@ -59,16 +61,16 @@ class FrontServer:
             self.process.wait()
 
 
-def nginx(herd, server):
-    """`server`: what stands in the server block."""
-    port = free_port()
-    directory = herd.directory
-    (directory / "nginx").mkdir(exist_ok=True)
-    temporary = "".join(
-        "    %s_temp_path %s/nginx/%s;\n" % (kind, directory, kind)
-        for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi")
-    )
-    text = """daemon off;
+class Nginx(FrontServer):
+    def __init__(self, herd, servers, port):
+        """`servers`: what stands in the http block; on `port` one of them listens."""
+        directory = herd.directory
+        (directory / "nginx").mkdir(exist_ok=True)
+        temporary = "".join(
+            "    %s_temp_path %s/nginx/%s;\n" % (kind, directory, kind)
+            for kind in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi")
+        )
+        text = """daemon off;
 %s
 worker_processes 1;
 pid %s/nginx.pid;
@@ -76,16 +78,35 @@ error_log %s/nginx-error.log;
 events { }
 http {
     access_log off;
-%s    server {
-        listen 127.0.0.1:%d;
-%s
-    }
+%s%s
 }
-""" % ("user root;" if os.geteuid() == 0 else "", directory, directory, temporary, port, server)
-    error_log = str(directory / "nginx-error.log")
-    return FrontServer(
-        herd, "nginx", text, lambda file: [NGINX, "-p", str(directory), "-c", str(file), "-e", error_log], port
-    )
+""" % ("user root;" if os.geteuid() == 0 else "", directory, directory, temporary, servers)
+        error_log = str(directory / "nginx-error.log")
+        super().__init__(
+            herd, "nginx", text, lambda file: [NGINX, "-p", str(directory), "-c", str(file), "-e", error_log], port
+        )
+
+
+def nginx(herd, server):
+    """`server`: what stands in the server block."""
+    port = free_port()
+    return Nginx(herd, "    server {\n        listen 127.0.0.1:%d;\n%s\n    }" % (port, server), port)
+
+
+class Front(Nginx):
+    """nginx with what `cowherd front nginx` prints for a herd; `edit` may change it."""
+
+    def __init__(self, herd, edit=lambda snippet: snippet):
+        self.herd = herd
+        result = herd.command("front", "nginx")
+        assert result.returncode == 0, result.stderr
+        port = free_port()
+        snippet, listens = re.subn(r"(?m)^(\s*listen\s+)[^;]*;", r"\g<1>127.0.0.1:%d;" % port, result.stdout)
+        assert listens >= 1, result.stdout
+        super().__init__(herd, "client_max_body_size 128m;\n" + edit(snippet), port)
+
+    def request(self, uri, host="a.test", method="GET", body=None, headers=None):
+        return super().request(uri, method, {"Host": host, **(headers or {})}, body=body)
 
 
 def lighttpd(herd, text):

@@ -49,6 +49,18 @@ WHOAMI = """
 run ->(env) { [200, {"content-type" => "text/plain"}, [File.open("/proc/self/stat") { |f| f.gets.to_i.to_s }]] }
 """
 
+# For apps: a body that has begun, waits for the test (a Fifo) and ends.
+HELD = """
+class Held
+  def initialize(fifo) = @fifo = fifo
+  def each
+    yield "begun,"
+    File.open(@fifo) { |f| f.read }
+    yield "done"
+  end
+end
+"""
+
 
 def yaml(value, indent=0):
     """Block YAML of dicts, lists, strings, integers and booleans."""

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from examples import Examples
+from front_servers import NGINX
 from herd import BUILD
-from test_nginx import NGINX
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 

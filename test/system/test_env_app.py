@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from examples import Examples
-from test_nginx import NGINX
+from front_servers import NGINX
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 

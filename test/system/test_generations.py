@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from herd import Load, free_port, plain_program, process_alive, process_stat, session_processes, wait_until
+from herd import HELD, Load, free_port, plain_program, process_alive, process_stat, session_processes, wait_until
 
 WARM = """
 run ->(env) {
@@ -21,20 +21,15 @@ run ->(env) {
 ENVIRONMENT = 'TEXT = IO.popen("env") { |output| output.read }\nrun ->(env) { [200, {}, [TEXT]] }'
 
 # Each /hold/N waits for a fifo of its own.
-HOLDING = """
-class Held
-  def initialize(name) = @name = name
-  def each
-    yield "begun,"
-    File.open(@name) { |f| f.read }
-    yield "done"
-  end
-end
+HOLDING = (
+    HELD
+    + """
 run ->(env) {
   path = env["PATH_INFO"]
   [200, {}, path.start_with?("/hold/") ? Held.new("%s" + path[6..]) : ["old"]]
 }
 """
+)
 
 
 def version(text):

@@ -10,18 +10,9 @@ import time
 import pytest
 
 import fastcgi
-from herd import Load, free_port, plain_program, process_alive, process_title, session_processes, wait_until
+from herd import HELD, Load, free_port, plain_program, process_alive, process_title, session_processes, wait_until
 
-HOLDING = """
-class Held
-  def each
-    yield "begun,"
-    File.open("%s") { |f| f.read }
-    yield "done"
-  end
-end
-run ->(env) { [200, {}, env["PATH_INFO"] == "/hold" ? Held.new : ["not held"]] }
-"""
+HOLDING = HELD + 'run ->(env) { [200, {}, env["PATH_INFO"] == "/hold" ? Held.new("%s") : ["not held"]] }'
 
 
 def version(text, pool=""):

@@ -1,17 +1,12 @@
 """Behind Debian's nginx, with the snippet that `cowherd front nginx` prints."""
 
-import http.client
-import os
-import re
-import shutil
-import subprocess
 import threading
 
 import pytest
 
-from herd import free_port, wait_until
+from front_servers import NGINX, Front
+from herd import wait_until
 
-NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 APP = """
@@ -33,78 +28,6 @@ run ->(env) {
   end
 }
 """
-
-CONFIGURATION = """
-daemon off;
-master_process on;
-worker_processes 1;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx-error.log;
-{user}
-events {{ worker_connections 512; }}
-http {{
-    access_log off;
-    client_max_body_size 128m;
-    client_body_temp_path {directory}/nginx/body;
-    fastcgi_temp_path {directory}/nginx/fastcgi;
-    proxy_temp_path {directory}/nginx/proxy;
-    uwsgi_temp_path {directory}/nginx/uwsgi;
-    scgi_temp_path {directory}/nginx/scgi;
-{snippet}
-}}
-"""
-
-
-class Front:
-    """nginx with the snippet for a herd; `edit` may change the snippet."""
-
-    def __init__(self, herd, edit=lambda snippet: snippet):
-        self.herd = herd
-        result = herd.command("front", "nginx")
-        assert result.returncode == 0, result.stderr
-        self.port = free_port()
-        snippet, listens = re.subn(r"(?m)^(\s*listen\s+)[^;]*;", r"\g<1>127.0.0.1:%d;" % self.port, result.stdout)
-        assert listens >= 1, result.stdout
-        snippet = edit(snippet)
-        (herd.directory / "nginx").mkdir(exist_ok=True)
-        user = "user root;" if os.geteuid() == 0 else ""
-        self.file = herd.write("nginx.conf", CONFIGURATION.format(directory=herd.directory, snippet=snippet, user=user))
-        log = str(herd.directory / "nginx-error.log")
-        self.command = [NGINX, "-p", str(herd.directory), "-c", str(self.file), "-e", log]
-        checked = subprocess.run(self.command + ["-t"], capture_output=True, text=True, timeout=30)
-        assert checked.returncode == 0, checked.stderr + snippet
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, start_new_session=True)
-        wait_until(self.listening, what=self.errors)
-
-    def listening(self):
-        assert self.process.poll() is None, self.errors()
-        try:
-            return self.request("/").status
-        except ConnectionRefusedError:
-            return None
-
-    def errors(self):
-        path = self.herd.directory / "nginx-error.log"
-        return path.read_text() if path.exists() else "nginx says nothing"
-
-    def request(self, uri, host="a.test", method="GET", body=None, headers=None, timeout=60):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            connection.request(method, uri, body=body, headers={"Host": host, **(headers or {})})
-            response = connection.getresponse()
-            response.content = response.read()
-            return response
-        finally:
-            connection.close()
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
 
 @pytest.fixture(scope="module")
 def front(module_cowherd):

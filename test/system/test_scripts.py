@@ -9,9 +9,9 @@ import subprocess
 import pytest
 
 import fastcgi
+from front_servers import NGINX, Front
 from herd import plain_memory
 from test_frozen import region
-from test_nginx import NGINX, Front
 
 # A value that responds to call is called with the env.
 SAY = '->(env) { [200, {}, ["%s", *%%w[SCRIPT_NAME PATH_INFO QUERY_STRING].map { |name| "|" + env[name] }]] }\n'

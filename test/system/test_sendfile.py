@@ -9,8 +9,8 @@ import urllib.parse
 
 import pytest
 
+from front_servers import NGINX, Front
 from herd import free_port, wait_until
-from test_nginx import NGINX, Front
 
 LIGHTTPD = shutil.which("lighttpd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")

@@ -1,18 +1,16 @@
 """`status.listen`: the status and the metrics over FastCGI, whatever the workers do."""
 
 import contextlib
-import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
 
 import pytest
 
 import fastcgi
+import front_servers
 from herd import PATIENCE, WHOAMI, free_port, process_alive, process_stat, process_title, session_processes, wait_until
 
 APP = """
@@ -21,27 +19,6 @@ run ->(env) {
   File.open(path, "r") { |fifo| fifo.read } if path.include?("fifo")
   [200, {}, ["fine"]]
 }
-"""
-NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-NGINX_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx-error.log;
-{user}
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/nginx/body;
-    fastcgi_temp_path {directory}/nginx/fastcgi;
-    proxy_temp_path {directory}/nginx/proxy;
-    uwsgi_temp_path {directory}/nginx/uwsgi;
-    scgi_temp_path {directory}/nginx/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location ~ ^/cowherd/(status|metrics)$ {{ include /etc/nginx/fastcgi_params; fastcgi_pass unix:{socket}; }}
-    }}
-}}
 """
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
@@ -215,42 +192,24 @@ def test_while_all_workers_are_busy_or_stopped(herd):
             assert connection.read_response(response).status == 200
 
 
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+@pytest.mark.skipif(front_servers.NGINX is None, reason="nginx is not installed")
 def test_through_nginx(herd):
     herd.start()
-    port, directory = free_port(), herd.directory
-    (directory / "nginx").mkdir()
-    user = "user root;" if os.geteuid() == 0 else ""
-    text = NGINX_CONFIGURATION.format(directory=directory, port=port, user=user, socket=address(herd))
-    command = [NGINX, "-p", str(directory), "-c", str(herd.write("nginx.conf", text))]
-    nginx = subprocess.Popen(command + ["-e", str(directory / "nginx-error.log")], stdin=subprocess.DEVNULL)
-
-    def get(uri, method="GET", **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        try:
-            connection.request(method, uri, headers=headers)
-            response = connection.getresponse()
-            return response, response.read()
-        except ConnectionRefusedError:
-            return None
-        finally:
-            connection.close()
-
+    ask(herd)
+    location = "location ~ ^/cowherd/(status|metrics)$ { include /etc/nginx/fastcgi_params; fastcgi_pass unix:%s; }"
+    nginx = front_servers.nginx(herd, location % address(herd))
     try:
-        ask(herd)
-        response, body = wait_until(lambda: get("/cowherd/status"), what="nginx answers")
-        assert response.status == 200 and b"web: serving" in body
-        response, body = get("/cowherd/status?json")
-        assert json.loads(body)["pools"][0]["name"] == "web"
-        response, body = get("/cowherd/metrics", Accept="application/openmetrics-text; version=1.0.0")
+        response = nginx.request("/cowherd/status")
+        assert response.status == 200 and "web: serving" in response.text
+        assert json.loads(nginx.request("/cowherd/status?json").text)["pools"][0]["name"] == "web"
+        response = nginx.request("/cowherd/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert response.getheader("content-type").startswith("application/openmetrics-text")
-        parse_metrics(body.decode())
-        response, body = get("/cowherd/metrics", "HEAD")
-        assert (response.status, body) == (200, b"")
-        assert get("/cowherd/status", "POST")[0].status == 405
+        parse_metrics(response.text)
+        response = nginx.request("/cowherd/metrics", "HEAD")
+        assert (response.status, response.text) == (200, "")
+        assert nginx.request("/cowherd/status", "POST").status == 405
     finally:
-        nginx.terminate()
-        nginx.wait(PATIENCE)
+        nginx.stop()
 
 
 def test_the_server_has_no_privileges_and_comes_back(herd):

@@ -6,8 +6,8 @@ import random
 import pytest
 
 import fastcgi
+from front_servers import NGINX, Front
 from herd import plain_memory
-from test_nginx import NGINX, Front
 
 pytestmark = plain_memory
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")

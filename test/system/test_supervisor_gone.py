@@ -7,19 +7,14 @@ import time
 import pytest
 
 import fastcgi
-from herd import Load, process_alive, process_stat, session_processes, wait_until
+from herd import HELD, Load, process_alive, process_stat, session_processes, wait_until
 
-HOLDING = """
-class Held
-  def each
-    yield "begun,"
-    File.open("%s") { |f| f.read }
-    yield "done"
-  end
-end
+HOLDING = (
+    HELD
+    + """
 run ->(env) {
   case env["PATH_INFO"]
-  when "/hold" then next [200, {}, Held.new]
+  when "/hold" then next [200, {}, Held.new("%s")]
   when "/loop" then loop { }
   when "/c" then 7 ** 40_000_000
   when "/retry"
@@ -32,6 +27,7 @@ run ->(env) {
   [200, {}, ["not held"]]
 }
 """
+)
 
 
 def kill_supervisor(herd):
