@@ -528,10 +528,9 @@ asan: mruby
 	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests replays build/asan/test/torture all
 	test/run build/asan unit fuzz torture config system
 
-# System tests with supervisors, molds and workers under valgrind: long. VALGRIND: of which files (some of the tests of
-# generations, lifecycle and recycle have times that are too short for it);
-# VALGRIND_OPTIONS: more for pytest ("-k store").
-VALGRIND         ?= hooks requests scripts store vhosts
+# System tests with supervisors, molds and workers under valgrind: long. VALGRIND: of which files; VALGRIND_OPTIONS: more
+# for pytest ("-k store"). `-rs` among these says which tests are left out, and why.
+VALGRIND         ?= generations hooks lifecycle recycle requests scripts store vhosts
 VALGRIND_OPTIONS ?=
 
 valgrind: deps

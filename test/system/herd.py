@@ -24,6 +24,8 @@ import fastcgi
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("COWHERD_BUILD", REPOSITORY / "build")).resolve()
 PATIENCE = float(os.environ.get("COWHERD_TEST_PATIENCE", "20"))
+# By how much that is more than usual (test/valgrind): for times that a test sets, or says are not to be exceeded.
+SLOWNESS = max(1, PATIENCE / 20)
 
 # Words before the program of each supervisor: valgrind, which follows it into molds and workers (`make valgrind`).
 WRAPPER = os.environ.get("COWHERD_WRAPPER", "").split()
@@ -35,8 +37,13 @@ ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") 
 plain_memory = pytest.mark.skipif(
     "asan" in BUILD.parts or bool(WRAPPER), reason="a sanitizer or valgrind has memory and handlers of its own"
 )
-# For tests whose times are too short for valgrind, and of what it does in its own way.
-plain_program = pytest.mark.skipif(bool(WRAPPER), reason="under valgrind all takes its time, and command lines are its own")
+
+
+def plain_program(why):
+    """For a test that valgrind is no place for."""
+    return pytest.mark.skipif(bool(WRAPPER), reason="under valgrind " + why)
+
+
 # Whom the apps run as, which root has to say.
 AS_ROOT = {"user": "root"} if os.geteuid() == 0 else {}
 
@@ -447,7 +454,7 @@ class Herd:
                 process.kill()
                 process.wait()
         try:
-            wait_until(lambda: not session_processes(process.pid), 10)
+            wait_until(lambda: not session_processes(process.pid), 10 * SLOWNESS)
         except AssertionError:
             left = session_processes(process.pid)
             complaints.append("processes left: %s" % left)

@@ -127,7 +127,7 @@ def test_nobody_but_the_warm_up_reaches_a_generation_that_is_not_warm(cowherd):
     assert load.answers[-1][1] == b"new"
 
 
-@plain_program
+@plain_program("loading takes longer than this ready_timeout")
 def test_a_warm_up_that_takes_for_ever_ends_with_the_ready_timeout(cowherd):
     fifo = cowherd.fifo()
     path = cowherd.app(version("old"))

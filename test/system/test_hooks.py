@@ -167,7 +167,7 @@ def test_replacements_that_fail_to_start_are_ordered_after_growing_pauses_and_re
     assert cowherd.request("/").status == 200
 
 
-@plain_program
+@plain_program("loading takes longer than this ready_timeout")
 def test_a_worker_start_hook_that_never_ends_is_bounded_by_ready_timeout(cowherd):
     cowherd.deaths_expected = True
     cowherd.configure(workers=1, restart={"ready_timeout": "1s"})
@@ -246,7 +246,7 @@ def test_what_worker_stop_raises_is_logged_and_the_next_one_runs(cowherd, notes)
     assert cowherd.log_lines("worker_stop hook", "cannot let go (RuntimeError)")
 
 
-@plain_program
+@plain_program("the rest of the hook takes longer than this drain_timeout")
 @pytest.mark.parametrize("orphan", [False, True])
 def test_a_worker_stop_hook_that_never_ends_is_bounded_by_drain_timeout(cowherd, notes, orphan):
     cowherd.deaths_expected = orphan

@@ -10,7 +10,18 @@ import time
 import pytest
 
 import fastcgi
-from herd import HELD, Load, free_port, plain_program, process_alive, process_title, session_processes, wait_until
+from herd import (
+    HELD,
+    PATIENCE,
+    SLOWNESS,
+    Load,
+    free_port,
+    plain_program,
+    process_alive,
+    process_title,
+    session_processes,
+    wait_until,
+)
 
 HOLDING = HELD + 'run ->(env) { [200, {}, env["PATH_INFO"] == "/hold" ? Held.new("%s") : ["not held"]] }'
 
@@ -27,7 +38,7 @@ def sockets_and_pid_file_gone(herd):
 # -- processes
 
 
-@plain_program
+@plain_program("command lines are its own")
 def test_the_processes_are_the_ones_of_the_design(cowherd):
     cowherd.app(version("x"))
     cowherd.start()
@@ -56,6 +67,7 @@ def test_the_children_inherit_no_descriptor_they_have_no_use_for(cowherd):
         for worker in pool["workers"]:
             directory = "/proc/%d/fd" % worker["pid"]
             links = [os.readlink("%s/%s" % (directory, entry)) for entry in os.listdir(directory)]
+            links = [link for link in links if "/valgrind/" not in link]  # its logs
             held[worker["pid"]] = {link for link in links if link.startswith("socket:")}
             assert not [link for link in links if "cowherd.pid" in link], links
             assert len(links) < 24, links
@@ -153,16 +165,17 @@ def test_a_graceful_stop_finishes_the_running_request(cowherd, number):
     fifo = cowherd.fifo()
     cowherd.app(HOLDING % fifo)
     cowherd.start()
+    pids = cowherd.worker_pids()
     with cowherd.connect() as connection:
         response = connection.start(uri="/hold")
         with fifo.wait_reader():
             connection.read_until(response, lambda r: r.body == b"begun,")
             cowherd.signal(number)
-            wait_until(lambda: len([t for t in session_processes(cowherd.process.pid).values() if "worker" in t]) == 1,
+            wait_until(lambda: len([pid for pid in pids if process_alive(pid)]) == 1,
                        what="the idle worker has left, the busy one stays")
         connection.read_response(response)
         assert response.body == b"begun,done"
-    assert cowherd.process.wait(20) == 0
+    assert cowherd.process.wait(PATIENCE) == 0
     assert sockets_and_pid_file_gone(cowherd) == []
     assert session_processes(cowherd.process.pid) == {}
 
@@ -174,7 +187,7 @@ def test_a_graceful_stop_of_an_idle_pool_is_quick_and_leaves_nothing(cowherd):
         client.request()
         started = time.monotonic()
         assert cowherd.stop() == 0
-        assert time.monotonic() - started < 5, "an idle kept connection does not delay a stop"
+        assert time.monotonic() - started < 5 * SLOWNESS, "an idle kept connection does not delay a stop"
     assert sockets_and_pid_file_gone(cowherd) == []
 
 
@@ -190,7 +203,7 @@ def test_a_graceful_stop_does_not_wait_for_half_requests(cowherd):
         cowherd.request()
         started = time.monotonic()
         assert cowherd.stop() == 0
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 10 * SLOWNESS
 
 
 def test_a_graceful_stop_ends_after_the_drain_timeout(cowherd):
@@ -203,7 +216,7 @@ def test_a_graceful_stop_ends_after_the_drain_timeout(cowherd):
         connection.start(uri="/hold")
         with fifo.wait_reader():
             cowherd.signal(signal.SIGTERM)
-            cowherd.process.wait(10)
+            cowherd.process.wait(PATIENCE)
     assert sockets_and_pid_file_gone(cowherd) == []
     wait_until(lambda: not session_processes(cowherd.process.pid))
 
@@ -218,8 +231,8 @@ def test_int_stops_now(cowherd):
         with fifo.wait_reader():
             started = time.monotonic()
             cowherd.signal(signal.SIGINT)
-            cowherd.process.wait(20)
-            assert time.monotonic() - started < 5
+            cowherd.process.wait(PATIENCE)
+            assert time.monotonic() - started < 5 * SLOWNESS
     assert sockets_and_pid_file_gone(cowherd) == []
     wait_until(lambda: not session_processes(cowherd.process.pid))
 
@@ -229,7 +242,7 @@ def test_the_stop_command_returns_when_everything_has_left(cowherd):
     cowherd.start()
     result = cowherd.command("stop")
     assert result.returncode == 0, result.stderr
-    cowherd.process.wait(10)
+    cowherd.process.wait(PATIENCE)
     assert sockets_and_pid_file_gone(cowherd) == []
     assert session_processes(cowherd.process.pid) == {}
     assert cowherd.command("stop").returncode == 1
@@ -255,7 +268,9 @@ def test_the_workers_leave_when_the_supervisor_is_killed(cowherd):
     cowherd.start()
     cowherd.process.kill()
     cowherd.process.wait()
-    wait_until(lambda: not session_processes(cowherd.process.pid), 10, lambda: session_processes(cowherd.process.pid))
+    wait_until(
+        lambda: not session_processes(cowherd.process.pid), what=lambda: session_processes(cowherd.process.pid)
+    )
 
 
 def test_a_request_in_hand_is_finished_when_the_supervisor_is_killed(cowherd):
@@ -294,7 +309,7 @@ def test_a_second_instance_is_refused_and_the_first_undisturbed(cowherd):
     cowherd.start()
     pids = cowherd.worker_pids()
     second = cowherd.spawn("run", "-c", cowherd.file)
-    assert second.wait(20) == 1
+    assert second.wait(PATIENCE) == 1
     assert cowherd.stderr().strip()
     assert cowherd.worker_pids() == pids
     assert cowherd.request().text == "x"
@@ -309,7 +324,7 @@ def test_a_second_instance_on_the_same_listener_alone_is_refused(cowherd):
         other = other.replace(name, name.replace(".", "2."))
     path = cowherd.write("other.yml", other)
     second = cowherd.spawn("run", "-c", path)
-    assert second.wait(20) == 1
+    assert second.wait(PATIENCE) == 1
     assert cowherd.request().text == "x"
     assert not (cowherd.directory / "control2.sock").exists() and not (cowherd.directory / "cowherd2.pid").exists()
 

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 import fastcgi
-from herd import WHOAMI, Load, plain_memory, process_alive, session_processes, wait_until
+from herd import SLOWNESS, WHOAMI, Load, plain_memory, process_alive, session_processes, wait_until
 
 GROWING = """
 $kept = []
@@ -39,6 +39,8 @@ run ->(env) do
   [200, {}, ["served"]]
 end
 """
+
+AGE = "%ds" % SLOWNESS  # longer than a worker takes to come up
 
 
 def obituaries(herd, reason):
@@ -145,7 +147,7 @@ def test_a_worker_whose_mold_is_gone_serves_on(cowherd):
 
 
 def test_a_worker_that_is_old_is_replaced_under_load(cowherd):
-    cowherd.configure(workers=2, recycle={"age": "1s"})
+    cowherd.configure(workers=2, recycle={"age": AGE})
     cowherd.app(WHOAMI)
     cowherd.start()
     before = cowherd.worker_pids()
@@ -156,13 +158,13 @@ def test_a_worker_that_is_old_is_replaced_under_load(cowherd):
     assert recycled(cowherd)["age"] >= 2
     assert len({body for _, body in load.answers}) >= 3
     for _, reason in obituaries(cowherd, "old"):
-        assert float(re.match(r"it is ([0-9.]+) s old$", reason)[1]) >= 0.9
+        assert float(re.match(r"it is ([0-9.]+) s old$", reason)[1]) >= 0.9 * SLOWNESS
     assert "for age" in cowherd.command("status").stdout
 
 
 def test_no_request_is_interrupted(cowherd):
     fifo = cowherd.fifo()
-    cowherd.configure(workers=1, recycle={"age": "1s"})
+    cowherd.configure(workers=1, recycle={"age": AGE})
     cowherd.app(HOLDING % fifo)
     cowherd.start()
     with cowherd.connect() as connection:
@@ -276,7 +278,7 @@ def test_a_budget_that_can_t_be_kept_is_told_once(cowherd):
 def test_no_more_than_max_unavailable_at_once(cowherd):
     """While one drains (its request takes long), the others stay, however old."""
     fifo = cowherd.fifo()
-    cowherd.configure(workers=3, recycle={"age": "1s", "max_unavailable": 1})
+    cowherd.configure(workers=3, recycle={"age": AGE, "max_unavailable": 1})
     cowherd.app(HOLDING % fifo)
     cowherd.start()
     with cowherd.connect() as connection:
@@ -286,7 +288,7 @@ def test_no_more_than_max_unavailable_at_once(cowherd):
             held = cowherd.wait_until(lambda: [w["pid"] for w in cowherd.workers() if w["state"] == "busy"])[0]
             others = cowherd.wait_until(lambda: beside_draining(cowherd, held))
             assert len(others) == 3
-            cowherd.wait_until(lambda: min(w["uptime_s"] for w in cowherd.workers()) > 2.5)
+            cowherd.wait_until(lambda: min(w["uptime_s"] for w in cowherd.workers()) > 2.5 * SLOWNESS)
             assert beside_draining(cowherd, held) == others
         connection.read_response(response)
     cowherd.wait_until(lambda: not others & cowherd.worker_pids())
@@ -299,7 +301,7 @@ def beside_draining(herd, pid):
 
 
 def test_several_at_once_when_they_may(cowherd):
-    cowherd.configure(workers=3, recycle={"age": "1s", "jitter": 0, "max_unavailable": 3})
+    cowherd.configure(workers=3, recycle={"age": AGE, "jitter": 0, "max_unavailable": 3})
     cowherd.app(WHOAMI)
     cowherd.start()
     before = cowherd.worker_pids()
@@ -312,7 +314,7 @@ def test_several_at_once_when_they_may(cowherd):
 
 
 def test_recycling_goes_on_during_reloads(cowherd):
-    cowherd.configure(workers=2, recycle={"requests": 5, "age": "1s"})
+    cowherd.configure(workers=2, recycle={"requests": 5, "age": AGE})
     cowherd.app(WHOAMI)
     cowherd.start()
     with Load(cowherd) as load:
@@ -326,8 +328,7 @@ def test_recycling_goes_on_during_reloads(cowherd):
             assert cowherd.pool()["generation"] == generation
     assert_no_failure(load, cowherd)
     cowherd.wait_until(lambda: {w["generation"] for w in cowherd.workers()} == {5})
-    titles = session_processes(cowherd.process.pid).values()
-    assert len([title for title in titles if "mold" in title]) == 1
+    wait_until(lambda: len(session_processes(cowherd.process.pid)) == 4, what="one mold is left, and two workers")
 
 
 def test_nothing_is_recycled_without_rules(cowherd):

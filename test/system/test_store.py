@@ -59,7 +59,7 @@ def test_exact_sums_of_four_workers(cowherd):
     assert ask(cowherd, "/get?n") == "20000"
 
 
-@plain_program
+@plain_program("new workers don't come as fast as these are killed")
 def test_writers_that_are_killed(cowherd):
     """8 workers write and are killed: what was acknowledged is there, what wasn't may be, and nothing hangs."""
     cowherd.deaths_expected = True
