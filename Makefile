@@ -221,6 +221,7 @@ WORKER := \
 	worker/server \
 	worker/store \
 	worker/stray_child \
+	worker/string_hash \
 	worker/time_out \
 	worker/title \
 	worker/traced_worker \
@@ -257,9 +258,9 @@ INCLUDE_worker := $(INCLUDE_config) -Iworker @$(B)/mruby/cflags
 LIBS_yaml  := -lyaml
 LIBS_bsd   := -lbsd
 LIBS_fcgi  := -lfcgi
-# The frozen heap stands in front of these functions of mruby's (worker/barrier.c, worker/out_of_memory.c).
+# The worker stands in front of these functions of mruby's (worker/barrier.c, worker/out_of_memory.c, worker/string_hash.c).
 WRAPPED := mrb_field_write_barrier mrb_write_barrier mrb_gc_mark_gv mrb_objspace_each_objects mrb_object_dead_p \
-	mrb_raise_nomemory
+	mrb_raise_nomemory mrb_str_hash
 LIBS_mruby := $(WRAPPED:%=-Wl,--wrap=%) @$(B)/mruby/ldflags
 
 LIBS_mruby_plain := @$(B)/mruby/ldflags
@@ -365,7 +366,7 @@ CORE := base/clock base/log base/strbuf base/xalloc
 
 # What serves a Rack app, without what carries the request.
 HEAP := worker/barrier worker/barrier_repairs worker/heap worker/malloc_limit worker/out_of_memory worker/references \
-	worker/region worker/remembered_set
+	worker/region worker/remembered_set worker/string_hash
 SCRIPTS := worker/script worker/script_answer worker/script_open worker/script_path worker/script_table \
 	worker/script_tree worker/scripts
 RACK := $(HEAP) worker/answer worker/error_page worker/hook_path worker/hooks worker/rack worker/rack_body worker/rack_env \
@@ -462,6 +463,9 @@ $(eval $(call unit_test,shared_library,daemon/shared_library daemon/own_program 
 $(eval $(call unit_test,state_text,daemon/state_text $(CORE)))
 $(eval $(call unit_test,status_request,daemon/status_request base/fcgi_record $(CORE)))
 $(eval $(call unit_test,strbuf,$(CORE)))
+LIBS_comparisons := -Wl,--wrap=mrb_str_equal
+$(eval $(call unit_test,string_hash,$(HEAP) worker/interrupt worker/time_out worker/vm worker/vm_describe worker/vm_random \
+	$(CORE),mruby comparisons))
 $(eval $(call unit_test,syslog,daemon/logs $(CORE)))
 $(eval $(call unit_test,ticket,daemon/ticket $(CORE)))
 $(eval $(call unit_test,trace_report,daemon/trace_report base/json $(CORE)))

@@ -14,6 +14,7 @@
 #include "heap.h"
 #include "log.h"
 #include "strbuf.h"
+#include "string_hash.h"
 #include "vm_random.h"
 #include "xalloc.h"
 
@@ -21,6 +22,7 @@ static mrb_value define_basics(mrb_state *mrb, void *data)
 {
     (void)data;
     vm_random_define(mrb);
+    string_hash_define(mrb);
     return mrb_nil_value();
 }
 
