@@ -53,7 +53,15 @@ static int look(void *data)
 {
     const struct sqlite_connection *connection = data;
 
-    return connection->is_interrupted != NULL && connection->is_interrupted(connection->owner);
+    return connection->raised || (connection->is_interrupted != NULL && connection->is_interrupted(connection->owner));
+}
+
+/* Not 0: there will be no commit. */
+static int refuse_commit(void *data)
+{
+    const struct sqlite_connection *connection = data;
+
+    return connection->raised || connection->doomed;
 }
 
 /* Longer pauses as it takes longer; counted, and not measured: a signal ends a pause. */
@@ -99,6 +107,7 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
         return code;
     }
     sqlite3_progress_handler(made->handle, OPCODES_BETWEEN_LOOKS, look, made);
+    sqlite3_commit_hook(made->handle, refuse_commit, made);
     made->next = connections;
     made->link = &connections;
     if (connections != NULL)
@@ -122,6 +131,23 @@ void sqlite_connection_close(struct sqlite_connection *connection)
     free(connection);
 }
 
+void sqlite_connection_fail(struct sqlite_connection *connection, bool by_collation)
+{
+    connection->raised = true;
+    connection->unordered = by_collation;
+    /* What begins before this is settled, such as the inner statements of VACUUM, ends at once. */
+    sqlite3_progress_handler(connection->handle, 1, look, connection);
+}
+
+static bool take_failure(struct sqlite_connection *connection)
+{
+    if (!connection->raised)
+        return false;
+    connection->raised = connection->unordered = false;
+    sqlite3_progress_handler(connection->handle, OPCODES_BETWEEN_LOOKS, look, connection);
+    return true;
+}
+
 void sqlite_connection_set_busy_timeout(struct sqlite_connection *connection, int ms)
 {
     connection->busy_timeout_ms = ms;
@@ -129,11 +155,17 @@ void sqlite_connection_set_busy_timeout(struct sqlite_connection *connection, in
 }
 
 int sqlite_statement_open(struct sqlite_statement *statement, struct sqlite_connection *connection, const char *sql,
-                          const char **rest)
+                          const char **rest, bool *raised)
 {
+    connection->running++;
     int code = sqlite3_prepare_v2(connection->handle, sql, -1, &statement->handle, rest);
-
-    if (code != SQLITE_OK || statement->handle == NULL)
+    connection->running--;
+    *raised = take_failure(connection);
+    if (*raised) {
+        sqlite3_finalize(statement->handle);
+        statement->handle = NULL;
+    }
+    if (statement->handle == NULL)
         return code;
     statement->connection = connection;
     statement->done = false;
@@ -143,6 +175,30 @@ int sqlite_statement_open(struct sqlite_statement *statement, struct sqlite_conn
         statement->next->link = &statement->next;
     connection->statements = statement;
     return SQLITE_OK;
+}
+
+int sqlite_statement_step(struct sqlite_statement *statement, bool *raised)
+{
+    struct sqlite_connection *connection = statement->connection;
+
+    connection->running++;
+    statement->running = true;
+    int code = sqlite3_step(statement->handle);
+    statement->running = false;
+    connection->running--;
+    bool failed = code != SQLITE_ROW && code != SQLITE_DONE;
+    if (failed || connection->raised)
+        sqlite3_reset(statement->handle); /* keeps the message; what it would commit is refused */
+    bool unordered = connection->unordered && !sqlite3_stmt_readonly(statement->handle);
+    *raised = take_failure(connection);
+    if (unordered && !sqlite3_get_autocommit(connection->handle))
+        sqlite3_exec(connection->handle, "rollback", NULL, NULL, NULL);
+    else if (unordered)
+        connection->doomed = true; /* a statement that it was called in would commit it */
+    if (connection->running == 0)
+        connection->doomed = false;
+    statement->done = code == SQLITE_DONE && !*raised;
+    return code;
 }
 
 void sqlite_statement_close(struct sqlite_statement *statement)

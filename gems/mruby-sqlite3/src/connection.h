@@ -25,7 +25,9 @@ struct sqlite_connection {
     struct sqlite_statement *statements; /* that are open */
     bool inherited;                      /* by a fork */
     int running;                         /* calls of SQLite's that may call Ruby */
-    bool raised;                         /* a block that it called */
+    bool raised;                         /* a block has; until its statement has ended */
+    bool unordered;                      /* it was a collation's, about which SQLite knows nothing */
+    bool doomed;                         /* what was written then is not to be committed; until nothing runs */
     int busy_timeout_ms;
     bool (*is_interrupted)(void *owner); /* asked while SQLite computes or waits: true ends that; NULL: never */
     void *owner;
@@ -39,12 +41,25 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
 /* Closes its statements, too; lets go of one that is inherited. `connection` is not to be used any more. */
 void sqlite_connection_close(struct sqlite_connection *connection);
 
+/* A block has raised: what runs is to end soon, and nothing of it is to be committed. */
+void sqlite_connection_fail(struct sqlite_connection *connection, bool by_collation);
+
 /* Waits for locks of others, this long; 0: not at all. */
 void sqlite_connection_set_busy_timeout(struct sqlite_connection *connection, int ms);
 
-/* SQLite's code; the statement is open then, unless there is nothing but space and comments in `sql`. */
+/*
+ * SQLite's code; the statement is open then, unless there is nothing but space and comments in `sql`. *raised: whether
+ * a block has; then it is not open.
+ */
 int sqlite_statement_open(struct sqlite_statement *statement, struct sqlite_connection *connection, const char *sql,
-                          const char **rest);
+                          const char **rest, bool *raised);
+
+/*
+ * SQLite's code; the statement is reset unless it has a row or is done. *raised: whether a block has; then it is reset,
+ * and nothing that it wrote stays. A collation can't tell SQLite that it has failed: with what was written by its order
+ * goes the transaction around it, as when SQLite is interrupted.
+ */
+int sqlite_statement_step(struct sqlite_statement *statement, bool *raised);
 void sqlite_statement_close(struct sqlite_statement *statement);
 
 #endif

@@ -41,32 +41,20 @@ struct sqlite_connection *sqlite_connection_of(mrb_state *mrb, mrb_value self)
     return connection;
 }
 
-void sqlite_enter(struct sqlite_connection *connection)
+void sqlite_keep_exception(mrb_state *mrb, mrb_value database, mrb_value exception, bool by_collation)
 {
-    connection->running++;
-}
-
-void sqlite_leave(mrb_state *mrb, mrb_value database, struct sqlite_connection *connection)
-{
-    connection->running--;
-    if (!connection->raised)
-        return;
-    connection->raised = false;
-    mrb_value place = mrb_iv_get(mrb, database, mrb_intern_lit(mrb, "raised"));
-    mrb_value exception = RARRAY_PTR(place)[0];
-    mrb_ary_set(mrb, place, 0, mrb_nil_value());
-    mrb_exc_raise(mrb, exception);
-}
-
-void sqlite_keep_exception(mrb_state *mrb, mrb_value database, mrb_value exception)
-{
-    struct sqlite_connection *connection = DATA_PTR(database);
-
-    if (connection->raised)
-        return;
     /* Its place was made before: nothing here may raise. */
     mrb_ary_set(mrb, mrb_iv_get(mrb, database, mrb_intern_lit(mrb, "raised")), 0, exception);
-    connection->raised = true;
+    sqlite_connection_fail(DATA_PTR(database), by_collation);
+}
+
+void sqlite_raise_kept(mrb_state *mrb, mrb_value database)
+{
+    mrb_value place = mrb_iv_get(mrb, database, mrb_intern_lit(mrb, "raised"));
+    mrb_value exception = RARRAY_PTR(place)[0];
+
+    mrb_ary_set(mrb, place, 0, mrb_nil_value());
+    mrb_exc_raise(mrb, exception);
 }
 
 /* A signal handler of the program's has asked mruby to stop. */

@@ -15,12 +15,9 @@ void sqlite_check_fork(mrb_state *mrb, const struct sqlite_connection *connectio
 /* For what a block that SQLite calls must not do to what is running. */
 mrb_noreturn void sqlite_refuse(mrb_state *mrb, const char *what);
 
-/* Around a call of SQLite's that may call blocks; `leave` raises what a block has raised. */
-void sqlite_enter(struct sqlite_connection *connection);
-void sqlite_leave(mrb_state *mrb, mrb_value database, struct sqlite_connection *connection);
-
-/* In a block's stead: keeps the exception, for `leave`. */
-void sqlite_keep_exception(mrb_state *mrb, mrb_value database, mrb_value exception);
+/* In a block's stead: keeps the exception and fails the connection; when SQLite has come back it is raised. */
+void sqlite_keep_exception(mrb_state *mrb, mrb_value database, mrb_value exception, bool by_collation);
+mrb_noreturn void sqlite_raise_kept(mrb_state *mrb, mrb_value database);
 
 /* As SQLite3::Exception's subclass for `code`. */
 mrb_noreturn void sqlite_raise(mrb_state *mrb, int code, const char *message);

@@ -3,6 +3,7 @@
 
 #include <mruby.h>
 #include <mruby/array.h>
+#include <mruby/data.h>
 #include <mruby/error.h>
 #include <mruby/hash.h>
 #include <mruby/proc.h>
@@ -21,14 +22,19 @@ struct function {
     mrb_value block; /* kept alive by the database */
 };
 
+struct text {
+    const void *bytes;
+    int length;
+};
+
 /* What SQLite calls a block for. No exception may pass through SQLite. */
 struct call {
     const struct function *function;
     sqlite3_context *context;
     int count;
     sqlite3_value **arguments;
-    const mrb_value *values; /* or these */
-    mrb_value result;
+    const struct text *texts; /* or these, for a collation */
+    mrb_int order;            /* its result */
 };
 
 static void set_result(mrb_state *mrb, sqlite3_context *context, mrb_value value)
@@ -53,23 +59,34 @@ static mrb_value call_body(mrb_state *mrb, void *data)
 
     for (int i = 0; i < call->count; i++)
         mrb_ary_push(mrb, arguments,
-                     call->values != NULL ? call->values[i] : sqlite_value_of_argument(mrb, call->arguments[i]));
-    call->result = mrb_yield_argv(mrb, call->function->block, RARRAY_LEN(arguments), RARRAY_PTR(arguments));
+                     call->texts != NULL ? mrb_str_new(mrb, call->texts[i].bytes, call->texts[i].length)
+                                         : sqlite_value_of_argument(mrb, call->arguments[i]));
+    mrb_value result = mrb_yield_argv(mrb, call->function->block, RARRAY_LEN(arguments), RARRAY_PTR(arguments));
     if (call->context != NULL)
-        set_result(mrb, call->context, call->result);
+        set_result(mrb, call->context, result);
+    else
+        call->order = mrb_as_int(mrb, result);
     return mrb_nil_value();
 }
 
-/* false: it has raised, what is kept. */
+static struct sqlite_connection *connection_of(const struct function *function)
+{
+    return ((struct RData *)function->database)->data;
+}
+
+/* false: it has raised, what is kept, or one before it in the same statement has. */
 static bool call_block(struct call *call)
 {
     mrb_state *mrb = call->function->mrb;
     int arena = mrb_gc_arena_save(mrb);
     mrb_bool failed;
 
+    if (connection_of(call->function)->raised)
+        return false;
+
     mrb_value exception = mrb_protect_error(mrb, call_body, call, &failed);
     if (failed)
-        sqlite_keep_exception(mrb, mrb_obj_value(call->function->database), exception);
+        sqlite_keep_exception(mrb, mrb_obj_value(call->function->database), exception, call->texts != NULL);
     mrb_gc_arena_restore(mrb, arena);
     return !failed;
 }
@@ -142,17 +159,12 @@ static mrb_value install_function(mrb_state *mrb, mrb_value self)
 
 static int compare(void *data, int length, const void *bytes, int other_length, const void *other)
 {
-    const struct function *function = data;
-    mrb_state *mrb = function->mrb;
-    int arena = mrb_gc_arena_save(mrb);
-    mrb_value values[] = { mrb_str_new(mrb, bytes, length), mrb_str_new(mrb, other, other_length) };
-    struct call call = { .function = function, .count = 2, .values = values };
+    const struct text texts[] = { { bytes, length }, { other, other_length } };
+    struct call call = { .function = data, .count = 2, .texts = texts };
 
-    bool done = call_block(&call);
-    mrb_gc_arena_restore(mrb, arena);
-    if (!done || !mrb_integer_p(call.result))
+    if (!call_block(&call))
         return 0;
-    return mrb_integer(call.result) < 0 ? -1 : mrb_integer(call.result) > 0;
+    return call.order < 0 ? -1 : call.order > 0;
 }
 
 /* install_collation(name, block); nil takes it away */

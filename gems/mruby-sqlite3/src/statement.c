@@ -61,9 +61,10 @@ static mrb_value prepare(mrb_state *mrb, mrb_value self)
     mrb_iv_set(mrb, self, mrb_intern_lit(mrb, "@connection"), database);
 
     const char *text = mrb_string_cstr(mrb, sql);
-    sqlite_enter(connection);
-    int code = sqlite_statement_open(statement, connection, text, &rest);
-    sqlite_leave(mrb, database, connection);
+    bool raised;
+    int code = sqlite_statement_open(statement, connection, text, &rest, &raised);
+    if (raised)
+        sqlite_raise_kept(mrb, database);
     if (code != SQLITE_OK)
         sqlite_raise_from(mrb, connection->handle, code);
     mrb_int begin = rest - text;
@@ -157,23 +158,18 @@ static mrb_value reset(mrb_state *mrb, mrb_value self)
 /* Goes to the next row; false: there is none. */
 static mrb_bool next_row(mrb_state *mrb, mrb_value self, struct sqlite_statement *statement)
 {
-    struct sqlite_connection *connection = statement->connection;
+    bool raised;
 
     if (statement->done)
         return FALSE;
     if (statement->running)
         sqlite_refuse(mrb, "step");
-    sqlite_enter(connection);
-    statement->running = true;
-    int code = sqlite3_step(statement->handle);
-    statement->running = false;
+    int code = sqlite_statement_step(statement, &raised);
+    if (raised)
+        sqlite_raise_kept(mrb, database_of(mrb, self));
     if (code != SQLITE_ROW && code != SQLITE_DONE)
-        sqlite3_reset(statement->handle); /* keeps the message */
-    sqlite_leave(mrb, database_of(mrb, self), connection);
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        sqlite_raise_from(mrb, connection->handle, code);
-    statement->done = code == SQLITE_DONE;
-    return !statement->done;
+        sqlite_raise_from(mrb, statement->connection->handle, code);
+    return code == SQLITE_ROW;
 }
 
 static mrb_value row_as_array(mrb_state *mrb, sqlite3_stmt *handle)

@@ -50,21 +50,3 @@ assert('SQLite3::Database#define_function with blocks that use the database') do
   assert_equal 1, db.get_first_value('select garbage()')
   db.close
 end
-
-assert('SQLite3::Database#collation') do
-  db = SQLite3::Database.new(':memory:')
-  by_length = Object.new
-  def by_length.compare(a, b)
-    a.length <=> b.length
-  end
-  db.collation('by_length', by_length)
-  rows = db.execute("select * from (select 'ccc' as a union select 'b' union select 'aa') order by a collate by_length")
-  assert_equal [['b'], ['aa'], ['ccc']], rows
-  def by_length.compare(_, _)
-    raise IndexError, 'no order'
-  end
-  assert_raise(IndexError) { db.execute("select 'a' < 'b' collate by_length") }
-  db.collation('by_length', nil)
-  assert_raise(SQLite3::SQLException) { db.execute("select 'a' < 'b' collate by_length") }
-  db.close
-end
