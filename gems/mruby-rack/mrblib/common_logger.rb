@@ -26,17 +26,33 @@ module Rack
     def line_of(env, status, headers, seconds)
       query = env['QUERY_STRING'].to_s
       length = headers['content-length'].to_s
-      printable(format('%s - %s [%s] "%s %s%s%s %s" %s %s %0.4f',
-                       Request.new(env).ip || '-', env['REMOTE_USER'] || '-',
-                       Time.now.strftime('%d/%b/%Y:%H:%M:%S %z'), env['REQUEST_METHOD'],
-                       env['SCRIPT_NAME'], env['PATH_INFO'], query.empty? ? '' : "?#{query}",
-                       env['SERVER_PROTOCOL'], status, length.empty? || length == '0' ? '-' : length, seconds))
+      asked = "#{env['REQUEST_METHOD']} #{env['SCRIPT_NAME']}#{env['PATH_INFO']}#{'?' unless query.empty?}#{query} " \
+              "#{env['SERVER_PROTOCOL']}"
+      format('%s - %s [%s] "%s" %s %s %0.4f', word(Request.new(env).ip), word(env['REMOTE_USER']),
+             Time.now.strftime('%d/%b/%Y:%H:%M:%S %z'), escape(asked), status,
+             length.empty? || length == '0' ? '-' : word(length), seconds)
     end
 
-    # A line stays one, and no terminal is told anything: paths come decoded.
-    def printable(line)
-      return line if line.bytes.none? { |byte| byte < 32 || byte == 127 }
-      line.chars.map { |char| char < ' ' || char == "\x7f" ? format('\x%02x', char.ord) : char }.join
+    # A field without quotes: it ends with a space.
+    def word(text)
+      text.nil? || text.empty? ? '-' : escape(text).split(' ', -1).join('\x20')
+    end
+
+    # As Apache does: what could end the line or a quoted field, or tell a terminal something, is escaped; paths come decoded.
+    def escape(text)
+      return text if text.bytes.none? { |byte| byte < 32 || byte > 126 || byte == 34 || byte == 92 }
+      return text.chars.map { |char| escape_char(char) }.join if text.valid_encoding?
+      text.bytes.map { |byte| byte > 126 ? format('\x%02x', byte) : escape_char(byte.chr) }.join
+    end
+
+    # U+0080 to U+009F are control characters, too, and U+2028 and U+2029 end lines.
+    def escape_char(char)
+      return "\\#{char}" if char == '"' || char == '\\'
+      first, second, third = char.bytes
+      control = first < 32 || first == 127 || (first == 0xc2 && second && second < 0xa0) ||
+                (first == 0xe2 && second == 0x80 && (third == 0xa8 || third == 0xa9))
+      return char unless control
+      char.bytes.map { |byte| format('\x%02x', byte) }.join
     end
   end
 end

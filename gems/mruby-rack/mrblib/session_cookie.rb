@@ -9,7 +9,6 @@ module Rack
     class Cookie
       LIMIT = 4096 # bytes of name and value that a browser takes
       SECRET_MIN = 32
-      OPENED = 'rack.session.unpacked_cookie_data'.freeze
       DEFAULT_OPTIONS = { path: '/', domain: nil, expire_after: nil, secure: false, httponly: true,
                           same_site: nil }.freeze
       OTHER_OPTIONS = %i[key secret old_secret secrets coder].freeze
@@ -37,24 +36,21 @@ module Rack
         @key = options[:key] || 'rack.session'
         @coder = options[:coder] || Json
         @secrets = secrets_of(options)
+        @opened = "rack.session.unpacked_cookie_data.#{object_id}".freeze
         @default_options = DEFAULT_OPTIONS.merge(options.reject { |name, _| OTHER_OPTIONS.include?(name) }).freeze
       end
 
       def call(env)
-        request = Request.new(env)
-        session = Abstract::SessionHash.new(self, request)
+        outer = env.values_at('rack.session', 'rack.session.options')
+        options = @default_options.dup
+        session = Abstract::SessionHash.new(self, Request.new(env), options)
         env['rack.session'] = session
-        env['rack.session.options'] = @default_options.dup
-        env.delete(OPENED)
-        response = @app.call(env)
-        begin
-          commit(request, session, response)
-        rescue Exception => error
-          body = response[2]
-          body.close if body.respond_to?(:close)
-          raise error
-        end
-        response
+        env['rack.session.options'] = options
+        env.delete(@opened)
+        respond(env, session)
+      ensure
+        # What stands between two of them has the outer one's session, before and after.
+        env['rack.session'], env['rack.session.options'] = outer if outer && outer[0]
       end
 
       # What the client's cookie holds; empty unless it was signed here, and not too long ago.
@@ -72,6 +68,18 @@ module Rack
 
       private
 
+      def respond(env, session)
+        response = @app.call(env)
+        begin
+          commit(Request.new(env), session, response)
+        rescue Exception => error
+          body = response[2]
+          body.close if body.respond_to?(:close)
+          raise error
+        end
+        response
+      end
+
       def secrets_of(options)
         secrets = [options[:secret], *options[:secrets], options[:old_secret]].compact
         raise ArgumentError, 'Rack::Session::Cookie needs a secret' if secrets.empty?
@@ -84,11 +92,11 @@ module Rack
       # [what was encoded, when it expires], or nil; looked at once in a request.
       def open_cookie(request)
         env = request.env
-        return env[OPENED] if env.key?(OPENED)
+        return env[@opened] if env.key?(@opened)
         data, expires, signature = request.cookies[@key].to_s.split('.', 3)
-        return env[OPENED] = nil unless signature && signed?(data, expires, signature)
+        return env[@opened] = nil unless signature && signed?(data, expires, signature)
         expires = expires.to_i
-        env[OPENED] = expires == 0 || expires > Time.now.to_i ? [Base64.urlsafe_decode64(data), expires] : nil
+        env[@opened] = expires == 0 || expires > Time.now.to_i ? [Base64.urlsafe_decode64(data), expires] : nil
       end
 
       def signed?(data, expires, signature)

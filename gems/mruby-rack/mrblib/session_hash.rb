@@ -7,10 +7,11 @@ module Rack
 
         ID = 'session_id'.freeze
 
-        # `store` answers `load_session(request)` with a Hash.
-        def initialize(store, request)
+        # `store` answers `load_session(request)` with a Hash; `options` are those of this request.
+        def initialize(store, request, options = {})
           @store = store
           @request = request
+          @options = options
           @data = nil
         end
 
@@ -95,7 +96,8 @@ module Rack
 
         # Of this request: :expire_after, :secure and so on; :skip, :drop and :renew.
         def options
-          @request.env['rack.session.options']
+          env = @request.env
+          env['rack.session'].equal?(self) ? env['rack.session.options'] : @options
         end
 
         def loaded?

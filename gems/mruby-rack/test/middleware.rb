@@ -206,7 +206,7 @@ assert('Rack::CommonLogger') do
   RackTest.ask(app, "/x\n\e[1m\"", more)
   parts = lines.string.split(' ')
   assert_equal '192.0.2.1 - anna', parts[0, 3].join(' ')
-  assert_equal 'GET /app/x\x0a\x1b[1m"?a=%20 HTTP/1.1" 201 4', lines.string.split('] "')[1].split(' ')[0, 5].join(' ')
+  assert_equal 'GET /app/x\x0a\x1b[1m\"?a=%20 HTTP/1.1" 201 4', lines.string.split('] "')[1].split(' ')[0, 5].join(' ')
   assert_equal 1, lines.string.count("\n")
   time = Time.strptime(parts[3, 2].join(' '), '[%d/%b/%Y:%H:%M:%S %z]')
   assert_true Time.now - time < 3600
@@ -217,6 +217,25 @@ assert('Rack::CommonLogger') do
   texts = []
   RackTest.ask(Rack::CommonLogger.new(RackTest.app([]), texts), '/')
   assert_equal 1, texts.size
+end
+
+assert('Rack::CommonLogger: nothing that a client sends makes a line or a field of its own') do
+  line = lambda do |path, more|
+    lines = []
+    RackTest.ask(Rack::CommonLogger.new(RackTest.app([]), lines), path, more)
+    assert_equal [1, 1], [lines.size, lines[0].count("\n")]
+    lines[0].chomp
+  end
+  forged = %q(/" 200 5 0.1) + "\n192.0.2.9 - root [x] \"GET /"
+  assert_include line.call(forged, {}), %q("GET /\" 200 5 0.1\x0a192.0.2.9 - root [x] \"GET / HTTP/1.1" 200 - 0.)
+  assert_include line.call('/a\\" b', {}), %q("GET /a\\\\\" b HTTP/1.1")
+  assert_include line.call('/', 'QUERY_STRING' => "a=\"\r\t\x7f"), %q("GET /?a=\"\x0d\x09\x7f HTTP/1.1")
+  assert_include line.call('/', 'REQUEST_METHOD' => 'GET', 'REMOTE_USER' => "an na] \"\n"), %q( - an\x20na]\x20\"\x0a [)
+  assert_include line.call('/', 'HTTP_X_FORWARDED_FOR' => "1 \" 2\n", 'REMOTE_ADDR' => '127.0.0.1'), ' - - ['
+  # Control characters of two bytes, other ends of lines, what is no UTF-8, and what stays.
+  assert_include line.call("/\u0085\u009b\u2028\u2029", {}), %q(/\xc2\x85\xc2\x9b\xe2\x80\xa8\xe2\x80\xa9 )
+  assert_include line.call("/\xff\xc2/\xe2\x80", {}), %q(/\xff\xc2/\xe2\x80 )
+  assert_include line.call('/日記/é…', {}), 'GET /日記/é… HTTP'
 end
 
 assert('Rack::CommonLogger writes when the body is closed') do

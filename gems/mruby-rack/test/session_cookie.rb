@@ -238,3 +238,77 @@ assert('Rack::Session::Cookie another coder') do
   client.ask
   assert_equal 'none', client.ask({}, app)
 end
+
+module RackSessionsTest
+  OUTER = { key: 'outer', secret: 'o' * 32, path: '/', expire_after: 3600 }.freeze
+  INNER = { key: 'inner', secret: 'i' * 32, path: '/inner', same_site: :strict }.freeze
+
+  # A session in another; `app` gets both.
+  def self.nested(outer = {}, inner = {}, &app)
+    between = lambda do |env|
+      mine = env['rack.session']
+      body = lambda do |inside|
+        result = app.call(mine, inside['rack.session'], inside)
+        [200, {}, [result.inspect]]
+      end
+      response = Rack::Session::Cookie.new(body, INNER.merge(inner)).call(env)
+      assert_same mine, env['rack.session']
+      mine['after'] = env['rack.session.options'][:path] if mine['after'] == true
+      response
+    end
+    Rack::Session::Cookie.new(between, OUTER.merge(outer))
+  end
+end
+
+assert('Rack::Session::Cookie within another one with another key') do
+  client = RackSessionClient.new
+  count = RackSessionsTest.nested do |outer, inner|
+    outer['count'] = (outer['count'] || 0) + 1
+    inner['count'] = (inner['count'] || 10) + 1
+    [outer['count'], inner['count']]
+  end
+  assert_equal ['[1, 11]', '[2, 12]', '[3, 13]'], (1..3).map { client.ask({}, count) }
+  assert_equal %w[inner outer], client.jar.keys.sort
+  inner, outer = client.set.sort
+  assert_include inner, 'path=/inner'
+  assert_include inner.downcase, 'samesite=strict'
+  assert_false inner.include?('max-age')
+  assert_include outer, 'path=/;'
+  assert_include outer, 'max-age=3600'
+  assert_false outer.downcase.include?('samesite')
+
+  # Only the one that changes is sent.
+  client.ask({}, RackSessionsTest.nested(expire_after: nil) { |one, other| one['count'] + other['count'] })
+  client.ask({}, RackSessionsTest.nested(expire_after: nil) { |_, other| other['count'] += 1 })
+  assert_equal ['inner'], client.set.map { |cookie| cookie.split('=')[0] }
+  client.ask({}, RackSessionsTest.nested(expire_after: nil) { |one, _| one['count'] += 1 })
+  assert_equal ['outer'], client.set.map { |cookie| cookie.split('=')[0] }
+
+  # Each has options of its own, and between them those of the outer one count.
+  client.ask({}, RackSessionsTest.nested { |one, other| other.options[:drop] = true; one['after'] = true })
+  assert_equal ['outer'], client.jar.keys
+  assert_equal '["/", nil]', client.ask({}, RackSessionsTest.nested { |one, other| [one['after'], other['count']] })
+  client.ask({}, RackSessionsTest.nested { |one, other| one.options[:drop] = true; other['x'] = 1 })
+  assert_equal ['inner'], client.jar.keys
+end
+
+assert('Rack::Session::Cookie within another one does not know what the other one has signed') do
+  client = RackSessionClient.new
+  client.ask({}, RackSessionClient.middleware(key: 's', secret: 'o' * 32) { |session| session['user'] = 'outer' })
+  seen = RackSessionsTest.nested({ key: 's' }, { key: 's' }) { |outer, inner| [outer['user'], inner['user']] }
+  assert_equal '["outer", nil]', client.ask({}, seen)
+end
+
+assert('Rack::Session::Cookie within another one that raises leaves the outer one its session') do
+  env = RackTest.env
+  inner = RackSessionClient.middleware(key: 'inner') { raise IndexError }
+  outer = lambda do |inside|
+    mine = inside.values_at('rack.session', 'rack.session.options')
+    assert_raise(IndexError) { inner.call(inside) }
+    mine.each_with_index { |was, i| assert_same was, inside.values_at('rack.session', 'rack.session.options')[i] }
+    inside['rack.session']['kept'] = 1
+    [200, {}, []]
+  end
+  cookies = Rack::Session::Cookie.new(outer, key: 'outer', secret: 'o' * 32).call(env)[1]['set-cookie']
+  assert_equal ['outer'], [*cookies].map { |cookie| cookie.split('=')[0] }
+end
