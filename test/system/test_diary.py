@@ -282,6 +282,33 @@ def test_unchanged_pages_are_not_sent_again(author, reader):
     assert reader.get("/", If_None_Match=seen.getheader("ETag")).status == 200
 
 
+def test_what_the_pages_are_made_of_shows_after_a_reload(site, reader):
+    """Not a word of the entries has changed, and yet no browser may keep what it has."""
+    herd = site.herd
+    front = site.root("diary") / "views/front.erb"
+    environment = {}
+
+    def title():
+        environment["DIARY_TITLE"] = "日記帳"
+
+    def language():
+        environment["DIARY_LANGUAGE"] = "ja"
+
+    def template():
+        front.write_text(front.read_text() + "<p>新しい雛形</p>\n")
+
+    for change, shown in ((title, "日記帳"), (language, 'lang="ja"'), (template, "新しい雛形")):
+        etag = reader.get("/").getheader("ETag")
+        assert reader.get("/", If_None_Match=etag).status == 304
+        change()
+        herd.configure(env=environment).write_configuration()
+        generation = herd.pool()["generation"]
+        assert herd.reload().returncode == 0
+        herd.wait_generation(generation + 1)
+        answer = reader.get("/", If_None_Match=etag)
+        assert answer.status == 200 and shown in answer.text
+
+
 def test_the_feed_is_atom(author, reader):
     write(author, "題 & <印>", "本文 <ここ>")
     answer = reader.get("/feed.atom")

@@ -2,6 +2,7 @@ module Diary
   # What everybody may see.
   class Pages < Web::Controller
     views "views"
+    settings TITLE, LANGUAGE
 
     def site_title
       TITLE

@@ -21,10 +21,19 @@ module Web
 
     # Compiles the layout and the views of `directory`; in the mold, so that the workers share them.
     def self.views(directory)
-      @fingerprint = [Views.define(self, "#{__dir__}/views"), Views.define(self, directory)].join[0, 32]
+      @fingerprint = digest(Views.define(self, "#{__dir__}/views"), Views.define(self, directory))
     end
 
-    # Changes with the templates, for ETags.
+    # What the pages show besides, and what stays the same until the app is loaded anew.
+    def self.settings(*values)
+      @fingerprint = digest(@fingerprint, *values)
+    end
+
+    def self.digest(*values)
+      Digest::SHA256.hexdigest(values.inspect)[0, 32]
+    end
+
+    # Changes with the templates and the settings, for ETags.
     def self.fingerprint
       @fingerprint
     end
