@@ -46,11 +46,11 @@ void mrb_mruby_toy_gem_final(mrb_state *mrb)
 APP = "run ->(env) { [200, {}, [Toy.shout(env['PATH_INFO']), ' ', Toy.twice(21).to_s]] }\n"
 
 
-def readme_configuration():
-    """The configuration that the README shows, which names its gem ../mruby-toy."""
-    lines = (REPOSITORY / "README.md").read_text().split("\n")
+def manual_configuration():
+    """The configuration that cowherd-rack(7) shows, which names its gem ../mruby-toy."""
+    lines = (REPOSITORY / "packaging/man/cowherd-rack.7.in").read_text().split("\n")
     first = next(at for at, line in enumerate(lines) if line.startswith("load File.join(ENV.fetch('COWHERD_GEMS')"))
-    return "\n".join(lines[first : lines.index("```", first)]) + "\n"
+    return "\n".join(lines[first : lines.index(".Ed", first)]) + "\n"
 
 
 def trimmed_configuration():
@@ -100,7 +100,7 @@ def answer(app, program=None):
 
 
 def test_a_gem_from_outside_answers_requests():
-    assert answer(APP, make(readme_configuration())) == b"/QUIET! 42"
+    assert answer(APP, make(manual_configuration())) == b"/QUIET! 42"
 
 
 def test_a_configuration_that_was_copied_and_trimmed_has_the_gem_and_not_the_others():
