@@ -270,17 +270,13 @@ void intake_pass_on(struct intake *intake, int queue)
         intake_receive(intake, connection);
 }
 
-bool intake_take_back(struct intake *intake, int queue, bool *closed)
+struct connection *intake_take_given(struct intake *intake, int queue)
 {
     struct connection *connection = handback_take(queue, &intake->connections, intake->scratch, intake->scratch_size);
 
-    if (connection == NULL)
-        return false;
-    intake_receive(intake, connection);
-    *closed = connection->fd == -1;
-    if (intake->draining)
+    if (connection != NULL && intake->draining)
         connection_hurry(&intake->connections, WAIT_HEAD, DRAIN_HEAD_NS, intake->now_ns);
-    return true;
+    return connection;
 }
 
 void intake_rest(struct intake *intake)

@@ -45,8 +45,8 @@ bool intake_accept(struct intake *intake, int fd);
 /* The same for one from the supervisor, which puts a copy into the escrow by itself. */
 void intake_take_over(struct intake *intake, int fd);
 
-/* The next one from other workers (handback.h). false: there is none. *closed: it is closed again. */
-bool intake_take_back(struct intake *intake, int queue, bool *closed);
+/* The next one from other workers (handback.h), to be received from now or later. NULL: there is none. */
+struct connection *intake_take_given(struct intake *intake, int queue);
 /* Puts the next one from other workers behind the others, which wakes a worker as if it had just come. */
 void intake_pass_on(struct intake *intake, int queue);
 

@@ -22,7 +22,6 @@
 struct listener_watch {
     enum event_source source;
     int fd;
-    bool handback;     /* other workers' connections (handback.h) */
     bool with_address; /* TCP, or inherited and maybe TCP */
     bool watched;
     bool ready;
@@ -71,12 +70,17 @@ static void resume_listening(struct listening *listening)
         watch_listener(listening, &listening->watches[i]);
 }
 
-static bool has_room(const struct listening *listening)
+static bool has_room_beside(const struct listening *listening, unsigned expecting)
 {
     const struct connection_table *connections = &listening->intake->connections;
 
     return quota_has_room(&listening->intake->quota,
-                          connections->waiting[WAIT_HEAD].count + connections->waiting[WAIT_BODY].count);
+                          expecting + connections->waiting[WAIT_HEAD].count + connections->waiting[WAIT_BODY].count);
+}
+
+static bool has_room(const struct listening *listening)
+{
+    return has_room_beside(listening, 0);
 }
 
 /*
@@ -138,11 +142,18 @@ static void choose_exclusive(struct listening *listening)
 
 /* Accepting */
 
+static bool has_request(const struct connection *connection)
+{
+    return recv(connection->fd, &(char){ 0 }, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* The connection that was idle for longest gives way. false: none is idle; no more are accepted for now. */
 static bool make_room(struct listening *listening)
 {
     struct connection *idle = listening->intake->connections.waiting[WAIT_IDLE].first;
 
+    while (idle != NULL && has_request(idle))
+        idle = idle->next;
     if (idle != NULL)
         connection_close(&listening->intake->connections, idle);
     else
@@ -156,19 +167,20 @@ enum accepted {
     ACCEPTED_OPEN,
 };
 
-static enum accepted take_back(struct listening *listening, const struct listener_watch *listener)
+/* The next one from other workers, which is not yet served. NULL: there is none, or none for this worker. */
+static struct connection *take_given(struct listening *listening)
 {
+    const struct connection_table *connections = &listening->intake->connections;
     const struct server_options *options = listening->options;
-    bool closed;
 
+    if (connections->count >= connections->limit && !make_room(listening))
+        return NULL;
     /* The last request came in the same turn: what woke this worker has to wake another one. */
     if (!has_room(listening) && scoreboard_another_serves(options->board, options->slot)) {
-        intake_pass_on(listening->intake, listener->fd);
-        return ACCEPTED_NONE;
+        intake_pass_on(listening->intake, options->handback);
+        return NULL;
     }
-    if (!intake_take_back(listening->intake, listener->fd, &closed))
-        return ACCEPTED_NONE;
-    return closed ? ACCEPTED_DONE : ACCEPTED_OPEN;
+    return intake_take_given(listening->intake, options->handback);
 }
 
 static bool admit(const struct listening *listening, int fd, const struct sockaddr *client)
@@ -210,10 +222,6 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
         return ACCEPTED_NONE;
     }
 
-    if (full && listener->handback)
-        make_room(listening);
-    if (listener->handback)
-        return take_back(listening, listener);
     int fd = accept4(listener->fd, listener->with_address ? &client.any : NULL, listener->with_address ? &length : NULL,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd == -1)
@@ -261,13 +269,14 @@ static bool is_told_to_drain(const struct listening *listening)
 
 void listening_begin(struct listening *listening)
 {
+    listening->woken = false;
     listening->served_before = requests_served(listening);
     listening->woken_free = !is_told_to_drain(listening);
 }
 
-void listening_ready(void *subject)
+void listening_ready(struct listening *listening, void *subject)
 {
-    ((struct listener_watch *)subject)->ready = true; /* after the connections that are already ours */
+    ((struct listener_watch *)subject)->ready = listening->woken = true;
 }
 
 /*
@@ -279,27 +288,65 @@ static bool must_accept(const struct listening *listening)
     return listening->woken_free && !listening_has_served(listening);
 }
 
-/* Goes on without a look at epoll only while connections are closed again: kept ones are for all workers. */
+static bool may_take(const struct listening *listening, bool ordered, int round)
+{
+    return (!ordered && !is_told_to_drain(listening)) || (round == 0 && must_accept(listening));
+}
+
+/*
+ * Goes on without a look at epoll only while connections are closed again: kept ones are for all workers. true: there
+ * may be more.
+ */
+static bool accept_some(struct listening *listening, struct listener_watch *listener, bool ordered, int rounds)
+{
+    bool more = true;
+
+    for (int round = 0; more && round < rounds && may_take(listening, ordered, round); round++) {
+        more = accept_one(listening, listener) == ACCEPTED_DONE && has_room(listening);
+        quota_announce(&listening->intake->quota);
+    }
+    return more;
+}
+
+/* What others have given is taken first and served last: meanwhile the lookout has it. */
+static void accept_ready(struct listening *listening, bool ordered, int rounds)
+{
+    struct listener_watch *queue = listening->queue;
+    struct connection *given = NULL;
+
+    if (queue != NULL && queue->ready && !give_way(listening)) {
+        queue->ready = false;
+        given = may_take(listening, ordered, 0) ? take_given(listening) : NULL;
+    }
+    for (size_t i = 0; i < listening->options->listener_count; i++) {
+        struct listener_watch *listener = &listening->watches[i];
+        if (listener->ready && !give_way(listening))
+            listener->ready = accept_some(listening, listener, ordered, rounds);
+    }
+    if (given != NULL && given->fd != -1) {
+        intake_receive(listening->intake, given);
+        quota_announce(&listening->intake->quota);
+    }
+}
+
+void listening_accept_first(struct listening *listening, bool ordered, unsigned expecting)
+{
+    const struct connection_table *connections = &listening->intake->connections;
+
+    if (listening->woken && connections->count < connections->limit && has_room_beside(listening, expecting))
+        accept_ready(listening, ordered, 1);
+}
+
 void listening_accept(struct listening *listening, bool ordered)
 {
-    bool any = false;
-
-    for (size_t i = 0; i < listening->count; i++) {
-        struct listener_watch *listener = &listening->watches[i];
-        bool more = listener->ready && !give_way(listening);
-
-        any = any || listener->ready;
-        for (int round = 0; more && round < ACCEPT_ROUNDS; round++) {
-            if ((ordered || is_told_to_drain(listening)) && (round > 0 || !must_accept(listening)))
-                break;
-            more = accept_one(listening, listener) == ACCEPTED_DONE && has_room(listening);
-            quota_announce(&listening->intake->quota);
-        }
-        listener->ready = false;
-    }
-    listening->accepting = any;
-    if (!any)
+    listening->accepting = listening->woken;
+    if (!listening->woken) {
         listening->giving_way_ns = 0;
+        return;
+    }
+    accept_ready(listening, ordered, ACCEPT_ROUNDS);
+    for (size_t i = 0; i < listening->count; i++)
+        listening->watches[i].ready = false;
 }
 
 void listening_settle(struct listening *listening)
@@ -325,11 +372,11 @@ static void accept_backlog(struct listening *listening)
 void listening_take_given(struct listening *listening)
 {
     const struct server_options *options = listening->options;
+    struct connection *given;
 
-    for (size_t i = 0; i < listening->count; i++)
-        while (listening->watches[i].handback && !scoreboard_another_serves(options->board, options->slot) &&
-               accept_one(listening, &listening->watches[i]) != ACCEPTED_NONE)
-            continue;
+    while (listening->queue != NULL && !scoreboard_another_serves(options->board, options->slot) &&
+           (given = take_given(listening)) != NULL)
+        intake_receive(listening->intake, given);
 }
 
 void listening_stop(struct listening *listening, bool take_backlog)
@@ -340,7 +387,7 @@ void listening_stop(struct listening *listening, bool take_backlog)
         unwatch_listener(listening, &listening->watches[i]);
     /* What woke this worker has to wake another one. */
     const struct server_options *options = listening->options;
-    if (options->handback != -1 && scoreboard_another_serves(options->board, options->slot))
+    if (listening->queue != NULL && scoreboard_another_serves(options->board, options->slot))
         intake_pass_on(listening->intake, options->handback);
 }
 
@@ -375,12 +422,10 @@ void listening_open(struct listening *listening, int epoll_fd, struct intake *in
             .with_address = options->listeners[i].type != LISTEN_UNIX,
         };
     }
-    if (options->handback != -1)
-        listening->watches[listening->count++] = (struct listener_watch){
-            .source = SOURCE_LISTENER,
-            .fd = options->handback,
-            .handback = true,
-        };
+    if (options->handback != -1) {
+        listening->queue = &listening->watches[listening->count++];
+        *listening->queue = (struct listener_watch){ .source = SOURCE_LISTENER, .fd = options->handback };
+    }
     if (!options->warming)
         listening_start(listening);
 }

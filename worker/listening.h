@@ -2,8 +2,9 @@
  * A worker's listening sockets: when they are watched, which connections are accepted, and which are left in the queue
  * for the other workers of the pool.
  *
- * A round of the loop is listening_begin, a look at epoll, listening_ready for each event of a listener,
- * listening_accept unless the worker drains, listening_settle.
+ * A round of the loop is listening_begin, a look at epoll, listening_ready for each event of a listener; unless the
+ * worker drains, listening_accept_first where connections of its own are ready, too, and listening_accept after them;
+ * listening_settle.
  */
 #ifndef COWHERD_LISTENING_H
 #define COWHERD_LISTENING_H
@@ -21,17 +22,19 @@ struct listening {
     struct intake *intake;
     int epoll_fd;
     struct allow_list *allow;
-    struct listener_watch *watches; /* in the order of the options' listeners, and the queue of handback.h */
+    struct listener_watch *watches; /* in the order of the options' listeners, and the queue */
     size_t count;
-    bool accepting;         /* a listener was ready in the last round */
-    bool exclusive;         /* how the listeners are watched */
-    bool started;           /* they may be watched at all */
-    bool withheld;          /* they are not watched, for every request left is spoken for */
-    int64_t giving_way_ns;  /* since when a connection is left to others; 0: none is */
-    int64_t pause_until_ns; /* no accepting before this, or before a connection closes; 0: not paused */
-    unsigned pause_count;   /* connections that were open then */
-    bool woken_free;        /* no order to drain was there when this round began */
-    uint64_t served_before; /* requests, when this round began */
+    struct listener_watch *queue; /* of handback.h; NULL: none */
+    bool woken;                   /* one of them was ready in this round */
+    bool accepting;               /* a listener was ready in the last round */
+    bool exclusive;               /* how the listeners are watched */
+    bool started;                 /* they may be watched at all */
+    bool withheld;                /* they are not watched, for every request left is spoken for */
+    int64_t giving_way_ns;        /* since when a connection is left to others; 0: none is */
+    int64_t pause_until_ns;       /* no accepting before this, or before a connection closes; 0: not paused */
+    unsigned pause_count;         /* connections that were open then */
+    bool woken_free;              /* no order to drain was there when this round began */
+    uint64_t served_before;       /* requests, when this round began */
 };
 
 /*
@@ -46,8 +49,15 @@ void listening_close(struct listening *listening);
 
 void listening_begin(struct listening *listening);
 
-/* `subject`, of an event whose source is SOURCE_LISTENER, is accepted from in the next listening_accept. */
-void listening_ready(void *subject);
+/* `subject`, of an event whose source is SOURCE_LISTENER, is accepted from in this round. */
+void listening_ready(struct listening *listening, void *subject);
+
+/*
+ * Serves one of each. What woke this worker has woken no other, and the lookout looks after connections alone: behind
+ * one of its own that has a slow request it would wait where others are free, while those can wait for it. `expecting`:
+ * how many of them there are.
+ */
+void listening_accept_first(struct listening *listening, bool ordered, unsigned expecting);
 
 /*
  * Accepts what waits, and serves what comes with its request. `ordered`: to drain at the end of this round; then at

@@ -180,17 +180,31 @@ static void receive_message(struct server *server)
 
 /* The loop */
 
-static void handle_event(struct server *server, void *subject)
+/* What is not a connection's. How many are. */
+static unsigned handle_orders(struct server *server, const struct epoll_event *events, int count)
 {
-    enum event_source source = *(enum event_source *)subject;
+    unsigned own = 0;
 
-    if (source == SOURCE_LISTENER) {
-        listening_ready(subject);
-    } else if (source == SOURCE_CHANNEL) {
-        receive_message(server);
-    } else {
-        struct connection *connection = subject;
-        if (connection->fd != -1) /* else closed earlier in this round */
+    for (int i = 0; i < count; i++) {
+        void *subject = events[i].data.ptr;
+        enum event_source source = *(enum event_source *)subject;
+        if (source == SOURCE_LISTENER)
+            listening_ready(&server->listening, subject);
+        else if (source == SOURCE_CHANNEL)
+            receive_message(server);
+        else
+            own++;
+    }
+    return own;
+}
+
+static void handle_connections(struct server *server, const struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct connection *connection = events[i].data.ptr;
+        if (connection->source != SOURCE_CONNECTION)
+            continue;
+        if (connection->fd != -1) /* else closed earlier in this round, or given away */
             intake_receive(&server->intake, connection);
         quota_announce(&server->intake.quota);
     }
@@ -256,8 +270,10 @@ static void run_round(struct server *server, const sigset_t *open_mask)
     int count = wait_for_events(server, events, open_mask);
     if (terminate)
         drain_by_own_timeout(server);
-    for (int i = 0; i < count; i++)
-        handle_event(server, events[i].data.ptr);
+    unsigned own = handle_orders(server, events, count);
+    if (own > 0 && !server->intake.draining)
+        listening_accept_first(&server->listening, server->ordered, own);
+    handle_connections(server, events, count);
     if (!server->intake.draining)
         listening_accept(&server->listening, server->ordered);
     if (server->ordered)

@@ -7,26 +7,46 @@ import signal
 import pytest
 
 import fastcgi
-from herd import free_port
+from herd import free_port, process_stat, wait_until
 
 APP = """
 run ->(env) do
   20.times { IO.popen("true") { |program| program.read } } if env["PATH_INFO"] == "/fork-and-hold"
   File.open("%s") { |f| f.read } if env["PATH_INFO"].end_with?("hold")
+  File.open("%s") { |f| f.read } if env["PATH_INFO"] == "/hold-too"
   [200, {}, [File.open("/proc/self/stat") { |f| f.gets.to_i.to_s }, ":", env["rack.input"].read]]
 end
 """
 
 
-@pytest.fixture(params=["unix", "tcp"])
-def herd(cowherd, request):
-    cowherd.gate = cowherd.fifo()
-    cowherd.configure(workers=2, timeouts={"header": "60s", "body": "60s", "idle": "60s"})
-    if request.param == "tcp":
-        cowherd.configure(listen="127.0.0.1:%d" % free_port())
-    cowherd.app(APP % cowherd.gate)
+def start(cowherd, **settings):
+    cowherd.gate, cowherd.second_gate = cowherd.fifo(), cowherd.fifo()
+    cowherd.configure(timeouts={"header": "60s", "body": "60s", "idle": "60s"}, **settings)
+    cowherd.app(APP % (cowherd.gate, cowherd.second_gate))
     cowherd.start()
     return cowherd
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def herd(cowherd, request):
+    if request.param == "tcp":
+        cowherd.configure(listen="127.0.0.1:%d" % free_port())
+    return start(cowherd, workers=2)
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    """What comes meanwhile, its worker is told of at once."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: process_stat(pid)[0] == "T")
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def open_files(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
 
 
 def pid_of(response, body=""):
@@ -114,3 +134,43 @@ def test_new_connections_whose_worker_is_killed_after_it_has_given_them(herd):
                     ask(connection)
     herd.wait_until(lambda: herd.ledger()["completed"] == herd.ledger()["accepted"] - 1)
     assert herd.ledger()["lost"] == 1
+
+
+@contextlib.contextmanager
+def given(pid):
+    """In the block a worker that is in a request gets what it gives to others."""
+    before = open_files(pid)
+    yield
+    wait_until(lambda: open_files(pid) < before)
+
+
+def test_new_connections_do_not_wait_behind_kept_ones(cowherd):
+    """Who has been woken for one has woken no other."""
+    start(cowherd, workers=1)
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(cowherd.connect())
+        pid = ask(kept)
+        with stopped(pid):
+            new = stack.enter_context(cowherd.connect())
+            fast = new.start(uri="/")
+            slow = kept.start(uri="/hold", keep=True)
+        assert pid_of(new.read_response(fast)) == pid
+        cowherd.gate.release()
+        assert pid_of(kept.read_response(slow)) == pid
+    nothing_lost(cowherd)
+
+
+def test_given_connections_do_not_wait_behind_kept_ones(herd):
+    with contextlib.ExitStack() as stack:
+        slow, other = kept_by_one(herd, stack, 2)
+        with held(herd, slow) as pid:
+            own = stack.enter_context(herd.connect())
+            free = ask(own)
+            with stopped(free):
+                with given(pid):
+                    fast = other.start(uri="/", keep=True)
+                second = own.start(uri="/hold-too", keep=True)
+            assert pid_of(other.read_response(fast)) == free
+            herd.second_gate.release()
+            assert pid_of(own.read_response(second)) == free
+    nothing_lost(herd)
