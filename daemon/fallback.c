@@ -87,6 +87,7 @@ static pid_t spawn(const struct fallback *fallback, int board, int channel, int 
             .channel = channel,
             .output = output,
             .access_log = -1,
+            .handback = -1,
             .listeners = listeners,
             .listener_count = pool->listener_count,
         });

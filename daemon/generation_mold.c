@@ -132,6 +132,7 @@ static pid_t spawn_with_descriptors(struct generation *generation, const char *l
         .channel = channel[1],
         .output = pipe_ends[1],
         .access_log = logs_access_descriptor(),
+        .handback = pool_handback(generation->pool),
         .listeners = listeners,
         .listener_count = generation->listener_count,
         .stores = stores,

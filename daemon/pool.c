@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "crash_loop.h"
+#include "escrow.h"
 #include "log.h"
 #include "renewal.h"
 #include "scaler.h"
@@ -26,6 +28,7 @@ struct pool *pool_new(struct supervisor *supervisor, const char *name)
     struct pool *pool = xcalloc(1, sizeof *pool);
     pool->supervisor = supervisor;
     pool->name = xstrdup(name);
+    pool->handback = -1;
     pool->retry = (struct loop_timer){ .expired = retry_expired, .data = pool };
     fallback_init(&pool->fallback, pool);
     return pool;
@@ -47,6 +50,8 @@ void pool_free(struct pool *pool)
     release_listeners(pool, &pool->listeners, &pool->listener_count);
     release_listeners(pool, &pool->upcoming_listeners, &pool->upcoming_listener_count);
     rescue_drop(pool);
+    if (pool->handback >= 0)
+        close(pool->handback);
     stores_free(&pool->stores);
     config_release(pool->next);
     config_release(pool->stuck);
@@ -67,6 +72,15 @@ const struct config_pool *pool_settings(const struct pool *pool)
     if (pool->serving)
         return pool->serving->settings;
     return pool->generations ? pool->generations->settings : NULL;
+}
+
+int pool_handback(struct pool *pool)
+{
+    if (pool->handback < 0)
+        pool->handback = escrow_new();
+    if (pool->handback < 0)
+        log_warn("%s: its workers can't give each other connections", pool->name);
+    return pool->handback;
 }
 
 static bool acquire_listeners(struct pool *pool, const struct config_pool *settings, struct strbuf *error)

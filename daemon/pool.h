@@ -55,7 +55,8 @@ struct pool {
     struct fallback fallback;
     uint64_t killed_for_memory; /* workers, by the kernel */
     struct rescued rescued;     /* connections of workers that were killed */
-    struct stores stores;       /* the memory that its apps share */
+    int handback;         /* queue of connections that its workers give each other (worker/handback.h); -1: none */
+    struct stores stores; /* the memory that its apps share */
     bool stopping;
     struct config
         *stuck; /* held: for development, none has served yet and this one has failed; the fallback says why */
@@ -89,6 +90,9 @@ void pool_free(struct pool *pool);
 
 /* The settings in force: of the serving generation, else of the newest. NULL when there is none. */
 const struct config_pool *pool_settings(const struct pool *pool);
+
+/* For the workers of its next generation, too: none is lost with the last one of this. -1: it can't be had. */
+int pool_handback(struct pool *pool);
 
 /* The ledger of the living and the dead. */
 struct ledger pool_ledger(const struct pool *pool);

@@ -128,9 +128,8 @@ static struct scaling_facts collect_facts(struct generation *generation)
 static void unwatch(struct generation *generation)
 {
     struct scaler *scaler = &generation->scaler;
-    for (size_t i = 0; scaler->watching && i < generation->listener_count; i++)
-        loop_remove(generation_loop(generation), &scaler->watches[i]);
-    scaler->watching = false;
+    while (scaler->watching > 0)
+        loop_remove(generation_loop(generation), &scaler->watches[--scaler->watching]);
 }
 
 static void look(void *data);
@@ -145,25 +144,32 @@ static void somebody_waits(void *data, uint32_t events)
     look(generation);
 }
 
+static bool watch_one(struct generation *generation, int fd)
+{
+    struct loop_source *source = &generation->scaler.watches[generation->scaler.watching];
+    *source = (struct loop_source){ .fd = fd, .ready = somebody_waits, .data = generation };
+    if (loop_add(generation_loop(generation), source, EPOLLIN) < 0)
+        return false;
+    generation->scaler.watching++;
+    return true;
+}
+
 /* false: somebody else watches one of them still. */
 static bool watch(struct generation *generation)
 {
     struct scaler *scaler = &generation->scaler;
+    int handback = generation->pool->handback;
     if (!scaler->watches)
         scaler->watches = xcalloc(generation->listener_count + 1, sizeof *scaler->watches);
-    scaler->watching = true;
-    for (size_t i = 0; i < generation->listener_count; i++) {
-        struct loop_source *source = &scaler->watches[i];
-        *source =
-            (struct loop_source){ .fd = generation->listeners[i]->fd, .ready = somebody_waits, .data = generation };
-        if (loop_add(generation_loop(generation), source, EPOLLIN) == 0)
-            continue;
-        while (i-- > 0)
-            loop_remove(generation_loop(generation), &scaler->watches[i]);
-        scaler->watching = false;
-        return false;
-    }
-    return true;
+    bool all = true;
+    for (size_t i = 0; all && i < generation->listener_count; i++)
+        all = watch_one(generation, generation->listeners[i]->fd);
+    /* A worker that is gone may have left something there. */
+    if (all && scaler->scaling.wanted == 0 && handback >= 0)
+        all = watch_one(generation, handback);
+    if (!all)
+        unwatch(generation);
+    return all;
 }
 
 /* All is as it is to stay while no connection comes. `facts` are those of the last look. */

@@ -22,13 +22,13 @@ struct worker;
 struct scaler {
     struct scaling scaling;
     struct loop_timer timer;
-    struct loop_source *watches; /* as many as the generation has listeners; NULL: none */
-    bool watching;
-    bool called;               /* a watched listener had a connection */
-    int64_t all_busy_since_ns; /* 0: somebody was idle when it was looked at last, or nobody served */
-    uint64_t accepted;         /* the pool's requests at the last look */
-    uint64_t estimate;         /* bytes that a worker may come to have for itself; 0: none was measured yet */
-    bool told;                 /* that the budget holds growth back */
+    struct loop_source *watches; /* for the generation's listeners and the pool's queue; NULL: none */
+    size_t watching;             /* so many of them are in use */
+    bool called;                 /* a watched listener had a connection */
+    int64_t all_busy_since_ns;   /* 0: somebody was idle when it was looked at last, or nobody served */
+    uint64_t accepted;           /* the pool's requests at the last look */
+    uint64_t estimate;           /* bytes that a worker may come to have for itself; 0: none was measured yet */
+    bool told;                   /* that the budget holds growth back */
 };
 
 /* Slots that a pool's scoreboard has: for the most workers it can be given, and for those that they replace. */

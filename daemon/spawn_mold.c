@@ -132,7 +132,7 @@ static void hand_list(struct handed *handed, struct strbuf *text, const int *des
 
 static struct handed hand(const struct spawn_mold *options)
 {
-    struct handed handed = { .descriptors = xcalloc(options->listener_count + options->store_count + 4,
+    struct handed handed = { .descriptors = xcalloc(options->listener_count + options->store_count + 5,
                                                     sizeof *handed.descriptors) };
     hand_list(&handed, &handed.listeners, options->listeners, options->listener_count);
     hand_list(&handed, &handed.stores, options->stores, options->store_count);
@@ -141,6 +141,8 @@ static struct handed hand(const struct spawn_mold *options)
     handed.descriptors[handed.count++] = options->channel;
     if (options->access_log >= 0)
         handed.descriptors[handed.count++] = options->access_log;
+    if (options->handback >= 0)
+        handed.descriptors[handed.count++] = options->handback;
     snprintf(handed.config, sizeof handed.config, "%d", options->config);
     snprintf(handed.scoreboard, sizeof handed.scoreboard, "%d", options->scoreboard);
     snprintf(handed.channel, sizeof handed.channel, "%d", options->channel);
@@ -185,8 +187,9 @@ pid_t spawn_fallback(const struct spawn_mold *options)
 pid_t spawn_mold(const struct spawn_mold *options)
 {
     struct handed handed = hand(options);
-    char access_log[16], generation[16], limit[24];
+    char access_log[16], handback[16], generation[16], limit[24];
     snprintf(access_log, sizeof access_log, "%d", options->access_log);
+    snprintf(handback, sizeof handback, "%d", options->handback);
     snprintf(generation, sizeof generation, "%u", options->generation);
     snprintf(limit, sizeof limit, "%lu", options->descriptor_limit);
     char *arguments[] = { "cowherd-mold",
@@ -202,6 +205,8 @@ pid_t spawn_mold(const struct spawn_mold *options)
                           handed.stores.data ? handed.stores.data : "",
                           "--access-log-fd",
                           access_log,
+                          "--handback-fd",
+                          handback,
                           "--generation",
                           generation,
                           "--descriptor-limit",

@@ -17,6 +17,7 @@ struct spawn_mold {
     int channel;    /* the mold's end */
     int output;     /* becomes its standard output and error */
     int access_log; /* -1: none */
+    int handback;   /* the pool's; -1: none */
     const int *listeners;
     size_t listener_count;
     const int *stores; /* of stores_acquire */

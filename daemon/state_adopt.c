@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "channel.h"
 #include "clock.h"
 #include "control.h"
 #include "log.h"
@@ -97,7 +96,7 @@ static void adopt_supervisor(struct adoption *adoption)
     struct state_reader *reader = adoption->reader;
     const char *program = state_string(reader, "program"), *pid_file = state_string(reader, "pid_file");
 
-    if (state_number(reader, "children", 0) != (int64_t)(channel_fingerprint() ^ scoreboard_fingerprint()))
+    if (state_number(reader, "children", 0) != state_children())
         state_error(reader, "the molds and workers of cowherd %s can't be led by this one (%s); restart in place of it",
                     state_string(reader, "version"), COWHERD_VERSION);
     state_get_fields(reader, supervisor_fields, STATE_COUNT(supervisor_fields), supervisor);
@@ -159,6 +158,7 @@ static void adopt_pool(struct adoption *adoption)
     pool->next = get_config(adoption->reader, "next");
     get_timer(adoption, "retry", &pool->retry);
     renewal_resume(pool, state_number(adoption->reader, "renewal", 0));
+    pool->handback = state_descriptor(adoption->reader, "handback");
     adoption->scaled = state_number(adoption->reader, "scaled_config", 0) != 0;
 }
 

@@ -5,10 +5,19 @@
 #ifndef COWHERD_STATE_FIELDS_H
 #define COWHERD_STATE_FIELDS_H
 
+#include "channel.h"
+#include "handed.h"
 #include "listener.h"
 #include "pool.h"
+#include "scoreboard.h"
 #include "state_text.h"
 #include "supervisor.h"
+
+/* What children are told, and tell, in another way is another number. */
+static inline int64_t state_children(void)
+{
+    return (int64_t)(channel_fingerprint() ^ scoreboard_fingerprint() ^ handed_fingerprint());
+}
 
 #define STATE_COUNT(fields) (sizeof(fields) / sizeof *(fields))
 

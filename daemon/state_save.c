@@ -1,11 +1,9 @@
 #include <string.h>
 
-#include "channel.h"
 #include "control.h"
 #include "logs.h"
 #include "orphans.h"
 #include "pid_file.h"
-#include "scoreboard.h"
 #include "state.h"
 #include "state_fields.h"
 
@@ -97,6 +95,7 @@ static void save_pool(const struct pool *pool, struct state_writer *writer)
     put_config(writer, "next", pool->next);
     put_timer(writer, "retry", &pool->retry);
     put_timer(writer, "renewal", &pool->renewal);
+    state_put_descriptor(writer, "handback", pool->handback);
     state_put_number(writer, "scaled_config", pool->serving && pool->scaled_config == pool->serving->config);
     for (size_t i = 0; i < pool->stores.count; i++) {
         state_put_record(writer, "store");
@@ -139,7 +138,7 @@ void state_save(const struct supervisor *supervisor, struct state_writer *writer
     state_writer_start(writer);
     state_put_record(writer, "supervisor");
     state_put_string(writer, "version", COWHERD_VERSION);
-    state_put_number(writer, "children", (int64_t)(channel_fingerprint() ^ scoreboard_fingerprint()));
+    state_put_number(writer, "children", state_children());
     state_put_fields(writer, supervisor_fields, STATE_COUNT(supervisor_fields), supervisor);
     put_config(writer, "config", supervisor->config);
     state_put_string(writer, "program", supervisor->upgrade.program);

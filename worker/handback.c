@@ -7,19 +7,7 @@
 
 #include "deposit.h"
 #include "escrow.h"
-
-/* What goes before the bytes that were received. */
-struct handed {
-    int wait;       /* enum connection_wait */
-    uint32_t begun; /* the mark (unbegun.h) */
-    int64_t deadline_ns;
-    int64_t received_ns;
-};
-
-int handback_new(void)
-{
-    return escrow_new();
-}
+#include "handed.h"
 
 static bool send_connection(int queue, const struct connection *connection)
 {
@@ -81,7 +69,8 @@ struct connection *handback_take(int queue, struct connection_table *table, uint
     ssize_t got = escrow_receive(queue, &fd, parts, 2);
     if (fd == -1)
         return NULL; /* none, or this process had no descriptor left for it */
-    if (got < (ssize_t)sizeof handed ||
+    /* More than may be received here: another generation has other limits. */
+    if (got < (ssize_t)sizeof handed || (size_t)got > sizeof handed + size ||
         (handed.wait != WAIT_HEAD && handed.wait != WAIT_BODY && handed.wait != WAIT_IDLE)) {
         close(fd);
         return NULL; /* not from a worker */

@@ -1,6 +1,7 @@
 /*
- * Connections from one worker to another of its generation: a queue of descriptors that all of them hold, each with
- * what its worker has received of the next request. What was given belongs to whoever takes it.
+ * Connections from one worker of a pool to another: a queue of descriptors (escrow.h) that all of them hold, and the
+ * supervisor, so that what lies there outlives each of them; with what its worker has received of the next request
+ * (handed.h). What was given belongs to whoever takes it.
  */
 #ifndef COWHERD_HANDBACK_H
 #define COWHERD_HANDBACK_H
@@ -8,9 +9,6 @@
 #include <stdbool.h>
 
 #include "connection.h"
-
-/* A descriptor (close-on-exec, non-blocking, readable while something is in the queue), or -1 with errno. */
-int handback_new(void);
 
 /*
  * Gives a connection that waits. true: its descriptor is closed, and the struct is still in its list until
@@ -21,7 +19,7 @@ bool handback_give(int queue, struct connection_table *table, struct connection 
 
 /*
  * Takes the oldest one: it waits here as it did there, to the same deadline. NULL: there is none, or none that could be
- * kept. `room` is for what was received: as much as a worker of this generation ever saves.
+ * kept. `room` is for what was received: as much as a worker of this generation ever saves; with more it is closed.
  */
 struct connection *handback_take(int queue, struct connection_table *table, uint8_t *room, size_t size);
 

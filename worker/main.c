@@ -28,6 +28,7 @@ enum {
     OPTION_LISTEN,
     OPTION_STORES,
     OPTION_ACCESS_LOG,
+    OPTION_HANDBACK,
     OPTION_GENERATION,
     OPTION_DESCRIPTOR_LIMIT,
     OPTION_TELL_FILES
@@ -41,6 +42,7 @@ static const struct option known_options[] = {
     { "listen-fds", required_argument, NULL, OPTION_LISTEN },
     { "store-fds", required_argument, NULL, OPTION_STORES },
     { "access-log-fd", required_argument, NULL, OPTION_ACCESS_LOG },
+    { "handback-fd", required_argument, NULL, OPTION_HANDBACK },
     { "generation", required_argument, NULL, OPTION_GENERATION },
     { "descriptor-limit", required_argument, NULL, OPTION_DESCRIPTOR_LIMIT },
     { "tell-files", no_argument, NULL, OPTION_TELL_FILES },
@@ -54,7 +56,7 @@ struct list {
 
 struct arguments {
     bool check;
-    int config, scoreboard, channel, access_log;
+    int config, scoreboard, channel, access_log, handback;
     struct list listeners, stores;
     unsigned generation;
     unsigned long descriptor_limit;
@@ -83,7 +85,7 @@ static void parse_list(struct list *list, char *text)
 
 static struct arguments parse_arguments(int argc, char **argv)
 {
-    struct arguments arguments = { .config = -1, .scoreboard = -1, .channel = -1, .access_log = -1 };
+    struct arguments arguments = { .config = -1, .scoreboard = -1, .channel = -1, .access_log = -1, .handback = -1 };
     int option;
     while ((option = getopt_long(argc, argv, "", known_options, NULL)) != -1) {
         switch (option) {
@@ -94,6 +96,7 @@ static struct arguments parse_arguments(int argc, char **argv)
         case OPTION_LISTEN: parse_list(&arguments.listeners, optarg); break;
         case OPTION_STORES: parse_list(&arguments.stores, optarg); break;
         case OPTION_ACCESS_LOG: arguments.access_log = descriptor(optarg); break;
+        case OPTION_HANDBACK: arguments.handback = descriptor(optarg); break;
         case OPTION_GENERATION: arguments.generation = (unsigned)strtoul(optarg, NULL, 10); break;
         case OPTION_DESCRIPTOR_LIMIT: arguments.descriptor_limit = strtoul(optarg, NULL, 10); break;
         case OPTION_TELL_FILES: arguments.tell_files = true; break;
@@ -144,6 +147,7 @@ int main(int argc, char **argv, char **environment)
         .stores = arguments.stores.items,
         .store_count = arguments.stores.count,
         .access_log = arguments.access_log,
+        .handback = arguments.handback,
         .generation = arguments.generation,
         .descriptor_limit = arguments.descriptor_limit,
         .tell_files = arguments.tell_files,

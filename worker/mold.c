@@ -21,7 +21,6 @@
 #include "crash.h"
 #include "fcgi.h"
 #include "fork_worker.h"
-#include "handback.h"
 #include "heap.h"
 #include "hooks.h"
 #include "load_guard.h"
@@ -52,7 +51,6 @@ struct mold {
     struct app_set *apps;
     struct scoreboard *board;
     int access_log;
-    int handback; /* of the workers; -1: none */
 };
 
 static void send_failure(int channel, const char *text)
@@ -270,7 +268,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     if (options->tell_files)
         loaded_files_tell(channel);
     crash_open(&mold->board->slot[slot_index], channel, options->listeners, pool->listen_count);
-    stray_child_prepare(&mold->board->slot[slot_index], channel, escrow, mold->handback, options->listeners,
+    stray_child_prepare(&mold->board->slot[slot_index], channel, escrow, options->handback, options->listeners,
                         options->listener_count);
     time_out_open(&mold->board->slot[slot_index], pool->timeouts.request_ns);
     app_set_after_fork(mold->apps);
@@ -289,7 +287,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
         .slot_index = slot_index,
         .channel = channel,
         .escrow = escrow,
-        .handback = mold->handback,
+        .handback = options->handback,
         .listeners = listeners,
         .listener_count = options->listener_count,
         .traced = order->fork.traced != 0,
@@ -387,7 +385,7 @@ static void obey(struct mold *mold)
 
 int mold_run(const struct mold_options *options)
 {
-    struct mold mold = { .options = options, .access_log = options->access_log, .handback = -1 };
+    struct mold mold = { .options = options, .access_log = options->access_log };
     struct strbuf error = { 0 };
     ignore_stray_signals();
     title_mold(options->pool->name, options->generation);
@@ -403,9 +401,6 @@ int mold_run(const struct mold_options *options)
     }
     if (load(&mold) < 0)
         return 1;
-    mold.handback = handback_new();
-    if (mold.handback == -1)
-        log_warn("connections can't be given to other workers");
     obey(&mold);
     return 0;
 }

@@ -17,6 +17,7 @@ struct mold_options {
     const int *stores;     /* store_prepare's */
     size_t store_count;
     int access_log; /* -1: none */
+    int handback;   /* of the pool's workers (handback.h); -1: none */
     unsigned generation;
     unsigned long descriptor_limit; /* soft RLIMIT_NOFILE, until rlimits says otherwise; 0: as inherited */
     bool tell_files;                /* the supervisor is told of each Ruby file that is loaded */

@@ -65,7 +65,7 @@ ssize_t escrow_receive(int escrow, int *fd, struct iovec *parts, size_t count)
 
     *fd = -1;
     do
-        got = recvmsg(escrow, &packet, MSG_CMSG_CLOEXEC);
+        got = recvmsg(escrow, &packet, MSG_CMSG_CLOEXEC | MSG_TRUNC);
     while (got == -1 && errno == EINTR);
     const struct cmsghdr *rights = got != -1 ? CMSG_FIRSTHDR(&packet) : NULL;
     if (rights != NULL && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS)

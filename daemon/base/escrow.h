@@ -11,7 +11,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* A descriptor (close-on-exec, non-blocking), or -1 with errno. */
+/* A descriptor (close-on-exec, non-blocking, readable while something is in it), or -1 with errno. */
 int escrow_new(void);
 
 /* Puts in a copy of `fd`. false: there is no room for it, by whatever limit. */
@@ -23,7 +23,10 @@ int escrow_withdraw(int escrow);
 /* The same with bytes beside the copy. false with errno. */
 bool escrow_send(int escrow, int fd, const struct iovec *parts, size_t count);
 
-/* How many bytes came with the oldest copy, -1: there is none. *fd -1: this process had no descriptor left for it. */
+/*
+ * How many bytes came with the oldest copy, also those that there was no room for; -1: there is none. *fd -1: this
+ * process had no descriptor left for it.
+ */
 ssize_t escrow_receive(int escrow, int *fd, struct iovec *parts, size_t count);
 
 #endif

@@ -18,7 +18,7 @@
 #include "answer.h"
 #include "channel.h"
 #include "fcgi.h"
-#include "handback.h"
+#include "escrow.h"
 #include "log.h"
 #include "rack.h"
 #include "server.h"
@@ -122,7 +122,7 @@ int main(int argc, char **argv)
         fatalx("libfcgi does not use our OS_Read and OS_Write");
 
     struct scoreboard *board = scoreboard_create((uint32_t)workers, &board_fd);
-    int listener = listen_on(argv[1]), handback = handback_new();
+    int listener = listen_on(argv[1]), handback = escrow_new();
     sigemptyset(&awaited);
     sigaddset(&awaited, SIGTERM);
     sigaddset(&awaited, SIGINT);

@@ -137,11 +137,11 @@ def test_new_connections_whose_worker_is_killed_after_it_has_given_them(herd):
 
 
 @contextlib.contextmanager
-def given(pid):
+def given(pid, count=1):
     """In the block a worker that is in a request gets what it gives to others."""
     before = open_files(pid)
     yield
-    wait_until(lambda: open_files(pid) < before)
+    wait_until(lambda: open_files(pid) == before - count)
 
 
 def test_new_connections_do_not_wait_behind_kept_ones(cowherd):
@@ -174,3 +174,38 @@ def test_given_connections_do_not_wait_behind_kept_ones(herd):
             herd.second_gate.release()
             assert pid_of(own.read_response(second)) == free
     nothing_lost(herd)
+
+
+def test_a_leaving_worker_gives_to_the_next_generation(cowherd):
+    start(cowherd, workers=1)
+    with contextlib.ExitStack() as stack:
+        slow, *others = kept_by_one(cowherd, stack, 3)
+        with held(cowherd, slow) as pid:
+            assert cowherd.reload().returncode == 0
+            assert pid not in {ask(connection) for _ in range(2) for connection in others}
+    nothing_lost(cowherd)
+
+
+@pytest.mark.parametrize("before", ["nothing", "reload", "upgrade"])
+def test_what_was_given_outlives_its_generation(herd, before):
+    """Whoever has it is killed: the mold and all workers, or the last ones of a generation that leaves."""
+    with contextlib.ExitStack() as stack:
+        slow, *others = kept_by_one(herd, stack, 3)
+        herd.deaths_expected = True
+        with held(herd, slow) as pid:
+            workers = herd.worker_pids()
+            mold = herd.pool()["mold"]["pid"]
+            (free,) = workers - {pid}
+            os.kill(free, signal.SIGSTOP)
+            with given(pid, len(others)):
+                responses = [connection.start(uri="/", keep=True) for connection in others]
+            if before != "nothing":
+                assert herd.command(before).returncode == 0
+            if before != "reload":
+                os.kill(mold, signal.SIGKILL)
+            for each in workers:
+                os.kill(each, signal.SIGKILL)
+            for connection, response in zip(others, responses):
+                assert pid_of(connection.read_response(response)) not in workers
+    herd.wait_until(lambda: herd.ledger()["completed"] == herd.ledger()["accepted"] - 1)
+    assert herd.ledger()["lost"] == 1

@@ -38,7 +38,7 @@ static int set_up(void **state)
     (void)state;
     open_table(&giver, &giver_count);
     open_table(&taker, &taker_count);
-    queue = handback_new();
+    queue = escrow_new();
     return queue != -1 ? 0 : -1;
 }
 
@@ -144,6 +144,22 @@ static void test_what_was_received_goes_with_it(void **state)
     close(client);
 }
 
+/* A request that is cut would be answered as another one. */
+static void test_more_than_there_is_room_for_ends_it(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[100];
+    int client;
+
+    struct connection *connection = open_connection(&client, WAIT_HEAD, 0);
+    connection_save(&giver, connection, bytes, sizeof bytes);
+    give(connection);
+    assert_null(handback_take(queue, &taker, room, sizeof bytes - 1));
+    assert_int_equal(taker.count, 0);
+    assert_int_equal(read(client, &(char){ 0 }, 1), 0);
+    close(client);
+}
+
 /* Those that wait are a list by deadline, wherever they waited before. */
 static void test_order_of_deadlines(void **state)
 {
@@ -235,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_connection_goes_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_was_received_goes_with_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_more_than_there_is_room_for_ends_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_order_of_deadlines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_copy_stays_in_the_escrow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_full_queue_leaves_it_where_it_is, set_up, tear_down),
