@@ -25,7 +25,8 @@
 #define PAUSE_NS CLOCK_NS_PER_MS        /* while nobody takes what is there */
 #define LOOK_MS 50                      /* the longest sleep within a request, should a wake-up be missed */
 #define EVENTS 64
-#define STACK_SIZE (64 * 1024) /* address space: a page or two are used */
+#define STACK_SIZE (64 * 1024L) /* address space: a page or two are used */
+#define RETRY_NS CLOCK_NS_PER_S /* after a thread that could not be started */
 
 /* Whose the table is. */
 enum { LOOPS, FREE, THREADS, TURNS };
@@ -153,6 +154,14 @@ static void *look_out(void *data)
 
 /* The loop */
 
+/* Less than the system's least, which depends on the processor, would be refused. */
+static size_t stack_size(void)
+{
+    long least = sysconf(_SC_THREAD_STACK_MIN);
+
+    return (size_t)(least > STACK_SIZE ? least : STACK_SIZE);
+}
+
 static bool start_thread(struct lookout *lookout)
 {
     pthread_attr_t attributes;
@@ -160,13 +169,12 @@ static bool start_thread(struct lookout *lookout)
 
     sigfillset(&all);
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    pthread_attr_setstacksize(&attributes, stack_size());
     pthread_sigmask(SIG_SETMASK, &all, &before); /* they are the loop's */
     int error = pthread_create(&lookout->thread, &attributes, look_out, lookout);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    if (error != 0)
-        log_debug("a slow request will hold up kept connections: no thread can be started: %s", strerror(error));
+    errno = error;
     return error == 0;
 }
 
@@ -179,16 +187,35 @@ static void close_descriptors(struct lookout *lookout)
     lookout->timer = lookout->outer = -1;
 }
 
+/* Once: the next ones are tried for as long as it takes. */
+static void fail_to_start(struct lookout *lookout, int64_t now_ns)
+{
+    int error = errno;
+
+    close_descriptors(lookout);
+    if (lookout->retry_ns == 0) {
+        errno = error;
+        log_warn(
+            "connections wait behind a slow request although others are free: the thread that gives them to others "
+            "can't be started%s",
+            error == EAGAIN ? " (rlimits.nproc, TasksMax= of the unit: a worker counts as two)" : "");
+    }
+    lookout->retry_ns = now_ns + RETRY_NS;
+}
+
 static bool start(struct lookout *lookout)
 {
+    int64_t now_ns = lookout->retry_ns > 0 ? clock_monotonic_ns() : 0;
+
+    if (now_ns < lookout->retry_ns)
+        return false;
     lookout->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     lookout->outer = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = { .events = EPOLLIN };
     if (lookout->timer != -1 && lookout->outer != -1 &&
         epoll_ctl(lookout->outer, EPOLL_CTL_ADD, lookout->timer, &event) == 0 && start_thread(lookout))
         return true;
-    close_descriptors(lookout);
-    lookout->queue = -1;
+    fail_to_start(lookout, now_ns > 0 ? now_ns : clock_monotonic_ns());
     return false;
 }
 

@@ -29,6 +29,7 @@ struct lookout {
     _Atomic uint64_t turn; /* `requests`, and whose the table is */
     _Atomic int64_t patience_ns;
     _Atomic bool armed; /* the timer runs, or the thread does */
+    int64_t retry_ns;   /* when a thread is tried again after one could not be started; 0: now */
     _Atomic bool ended;
 };
 

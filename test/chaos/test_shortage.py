@@ -500,3 +500,25 @@ def test_20_times_no_processes(mortal, rng, times, tell):
     tell("%d times, %d answers, %d recycled, %s, grown by %d kB"
          % (rounds, clients.answered, recycled(mortal), recoveries, before.grown()))  # fmt: skip
     assert (ledger["completed"], ledger["lost"]) == (clients.answered, 0)
+
+
+def threads(pid):
+    return len(os.listdir("/proc/%d/task" % pid))
+
+
+def test_no_threads(mortal):
+    """A worker does without, says so once, and has one as soon as it can."""
+    mortal.configure(workers=1)
+    mortal.app("run ->(env) { [200, {}, []] }")
+    mortal.start()
+    (pid,) = mortal.worker_pids()
+    with mortal.connect() as one, mortal.connect() as another:
+
+        def ask():
+            return one.request(keep=True).status == another.request(keep=True).status == 200
+
+        with no_processes([pid]):
+            mortal.wait_until(lambda: ask() and mortal.log_lines("thread", "can't be started", "rlimits.nproc"))
+            assert threads(pid) == 1
+        mortal.wait_until(lambda: ask() and threads(pid) == 2)
+        assert len(mortal.log_lines("can't be started")) == 1
