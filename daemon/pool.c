@@ -380,6 +380,7 @@ void pool_stop(struct pool *pool, bool now)
     config_release(pool->stuck);
     pool->stuck = NULL;
     for (struct generation *generation = pool->generations; generation; generation = generation->next) {
+        atomic_store(&generation->board->last, 1);
         for (size_t i = 0; i < generation->listener_count; i++)
             generation->take_backlog |= !generation->listeners[i]->inherited;
         generation_event(generation, GENERATION_DRAIN, "the pool stops");

@@ -64,7 +64,7 @@ struct connection *handback_take(int queue, struct connection_table *table, uint
 
     int spare = fcntl(queue, F_DUPFD_CLOEXEC, 0);
     if (spare == -1)
-        return NULL; /* what has no number here is thrown away by the kernel */
+        return NULL; /* what has no number here would be thrown away by the kernel */
     close(spare);
     ssize_t got = escrow_receive(queue, &fd, parts, 2);
     if (fd == -1)

@@ -19,7 +19,8 @@ bool handback_give(int queue, struct connection_table *table, struct connection 
 
 /*
  * Takes the oldest one: it waits here as it did there, to the same deadline. NULL: there is none, or none that could be
- * kept. `room` is for what was received: as much as a worker of this generation ever saves; with more it is closed.
+ * kept, or (errno EMFILE, ENFILE) it stays there for want of a descriptor. `room` is for what was received: as much as
+ * a worker of this generation ever saves; with more it is closed.
  */
 struct connection *handback_take(int queue, struct connection_table *table, uint8_t *room, size_t size);
 

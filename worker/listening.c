@@ -180,7 +180,11 @@ static struct connection *take_given(struct listening *listening)
         intake_pass_on(listening->intake, options->handback);
         return NULL;
     }
-    return intake_take_given(listening->intake, options->handback);
+    errno = 0;
+    struct connection *given = intake_take_given(listening->intake, options->handback);
+    if (given == NULL && (errno == EMFILE || errno == ENFILE))
+        make_room(listening); /* it stays there, and would be told of again and again */
+    return given;
 }
 
 static bool admit(const struct listening *listening, int fd, const struct sockaddr *client)
@@ -374,7 +378,7 @@ void listening_take_given(struct listening *listening)
     const struct server_options *options = listening->options;
     struct connection *given;
 
-    while (listening->queue != NULL && !scoreboard_another_serves(options->board, options->slot) &&
+    while (listening->queue != NULL && !scoreboard_others_take(options->board, options->slot) &&
            (given = take_given(listening)) != NULL)
         intake_receive(listening->intake, given);
 }
@@ -387,7 +391,7 @@ void listening_stop(struct listening *listening, bool take_backlog)
         unwatch_listener(listening, &listening->watches[i]);
     /* What woke this worker has to wake another one. */
     const struct server_options *options = listening->options;
-    if (listening->queue != NULL && scoreboard_another_serves(options->board, options->slot))
+    if (listening->queue != NULL && scoreboard_others_take(options->board, options->slot))
         intake_pass_on(listening->intake, options->handback);
 }
 

@@ -76,7 +76,8 @@ int64_t listening_deadline(const struct listening *listening);
 
 /*
  * What workers have given back (handback.h) and no other will take: the last look of a worker that leaves. Each one
- * that gives looks there after it, here or as long as it serves.
+ * that gives looks there after it, here or as long as it serves; but what the next generation is there for is not
+ * taken back to old code.
  */
 void listening_take_given(struct listening *listening);
 

@@ -52,12 +52,6 @@ static int64_t patience_of(const struct lookout *lookout)
     return atomic_load_explicit(&lookout->patience_ns, memory_order_relaxed);
 }
 
-/* Who is told to drain has workers of the next generation beside it; what nobody takes it finds in the queue itself. */
-static bool somebody_takes(const struct lookout *lookout)
-{
-    return scoreboard_another_serves(lookout->board, lookout->slot) || atomic_load(&lookout->slot->drain) != 0;
-}
-
 /* false: there was nothing to give, or nobody who would take it. */
 static bool give_ready(struct lookout *lookout, uint64_t turn)
 {
@@ -65,7 +59,8 @@ static bool give_ready(struct lookout *lookout, uint64_t turn)
     struct epoll_event events[EVENTS];
     unsigned given = 0;
 
-    if (!somebody_takes(lookout) || !atomic_compare_exchange_strong(&lookout->turn, &turn, turn - FREE + THREADS))
+    if (!scoreboard_others_take(lookout->board, lookout->slot) ||
+        !atomic_compare_exchange_strong(&lookout->turn, &turn, turn - FREE + THREADS))
         return false;
     atomic_store(&lookout->slot->handing, 1);
     int count = epoll_wait(table->epoll_fd, events, EVENTS, 0);

@@ -140,6 +140,12 @@ bool scoreboard_another_serves(const struct scoreboard *board, const struct slot
     return false;
 }
 
+bool scoreboard_others_take(const struct scoreboard *board, const struct slot *own)
+{
+    return scoreboard_another_serves(board, own) ||
+           (board != NULL && atomic_load(&own->drain) != 0 && atomic_load(&board->last) == 0);
+}
+
 uint64_t scoreboard_fingerprint(void)
 {
     const size_t layout[] = {
@@ -152,6 +158,8 @@ uint64_t scoreboard_fingerprint(void)
         offsetof(struct slot, gc_count),
         offsetof(struct slot, out_of_memory),
         offsetof(struct slot, request),
+        offsetof(struct scoreboard, last),
+        offsetof(struct scoreboard, slot),
     };
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 

@@ -80,6 +80,7 @@ struct scoreboard {
        worker may see one of the old with the new */
     _Atomic uint32_t poison_count;
     _Atomic uint64_t poison[SCOREBOARD_POISON_MAX];
+    _Atomic uint32_t last; /* supervisor. Not 0: no generation comes after this one, for the pool stops */
 
     _Alignas(64) struct slot slot[];
 };
@@ -106,6 +107,12 @@ static inline void scoreboard_count(_Atomic uint64_t *counter)
 
 /* Is there a worker beside that of `own` that serves, and is not to drain? false for NULL. */
 bool scoreboard_another_serves(const struct scoreboard *board, const struct slot *own);
+
+/*
+ * Does somebody else take the connections that the worker of `own` gives away (handback.h)? A worker beside it, or,
+ * when it is told to drain, one of the next generation.
+ */
+bool scoreboard_others_take(const struct scoreboard *board, const struct slot *own);
 
 /* Makes a slot free, all figures 0, no app, no request. Only for a slot without a living worker. */
 void scoreboard_clear(struct slot *slot);

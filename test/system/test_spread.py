@@ -7,7 +7,7 @@ import signal
 import pytest
 
 import fastcgi
-from herd import free_port, process_stat, wait_until
+from herd import free_port, process_alive, process_stat, wait_until
 
 APP = """
 run ->(env) do
@@ -183,6 +183,33 @@ def test_a_leaving_worker_gives_to_the_next_generation(cowherd):
         with held(cowherd, slow) as pid:
             assert cowherd.reload().returncode == 0
             assert pid not in {ask(connection) for _ in range(2) for connection in others}
+    nothing_lost(cowherd)
+
+
+def test_a_leaving_worker_takes_nothing_from_the_next_generation(cowherd):
+    """After a reload old code answers what it has, and nothing else."""
+    start(cowherd, workers=2)
+    with contextlib.ExitStack() as stack:
+        old = stack.enter_context(cowherd.connect())
+        leaving = ask(old)
+        last = old.start(uri="/hold-too", keep=True)
+        old_gate = stack.enter_context(contextlib.ExitStack())
+        old_gate.enter_context(cowherd.second_gate.wait_reader())
+        assert cowherd.reload().returncode == 0
+        slow, other = kept_by_one(cowherd, stack, 2)
+        pid = ask(slow)
+        first = slow.start(uri="/hold", keep=True)
+        with cowherd.gate.wait_reader():
+            wait_until(lambda: len(cowherd.worker_pids() - {pid, leaving}) == 1)
+            (free,) = cowherd.worker_pids() - {pid, leaving}
+            with stopped(free):
+                with given(pid):
+                    fast = other.start(uri="/", keep=True)
+                old_gate.close()
+                assert pid_of(old.read_response(last)) == leaving
+                wait_until(lambda: not process_alive(leaving))
+            assert pid_of(other.read_response(fast)) == free
+        assert pid_of(slow.read_response(first)) == pid
     nothing_lost(cowherd)
 
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -144,6 +145,22 @@ static void test_what_was_received_goes_with_it(void **state)
     close(client);
 }
 
+static void test_without_a_descriptor_it_stays_there(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    int client;
+
+    give(open_connection(&client, WAIT_IDLE, 0));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 3, before.rlim_max }), 0);
+    assert_null(take());
+    assert_int_equal(errno, EMFILE);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_non_null(take());
+    close(client);
+}
+
 /* A request that is cut would be answered as another one. */
 static void test_more_than_there_is_room_for_ends_it(void **state)
 {
@@ -251,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_connection_goes_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_was_received_goes_with_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_a_descriptor_it_stays_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_more_than_there_is_room_for_ends_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_order_of_deadlines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_copy_stays_in_the_escrow, set_up, tear_down),
