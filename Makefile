@@ -422,6 +422,7 @@ $(eval $(call unit_test,json,base/json $(CORE)))
 $(eval $(call unit_test,lifecycle,daemon/lifecycle))
 $(eval $(call unit_test,listen_queue,daemon/listen_queue))
 $(eval $(call unit_test,log,$(CORE)))
+$(eval $(call unit_test,lookout,worker/lookout worker/handback worker/connection worker/deposit worker/stray_child base/escrow base/scoreboard base/unbegun $(CORE)))
 $(eval $(call unit_test,loop,daemon/loop $(CORE)))
 $(eval $(call unit_test,mapping,base/mapping))
 $(eval $(call unit_test,mdoc,daemon/mdoc $(CORE)))
@@ -533,6 +534,13 @@ test: deps
 asan: mruby
 	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests replays build/asan/test/torture all
 	test/run build/asan unit fuzz torture config system
+	@$(MAKE) --no-print-directory tsan
+
+# The one thread that a worker has, with ThreadSanitizer (libmruby's headers are those of the other build).
+tsan: mruby
+	@mkdir -p build/tsan && ln -sfn ../mruby build/tsan/mruby
+	@$(MAKE) --no-print-directory B=build/tsan SANITIZE=thread build/tsan/test/test_lookout
+	build/tsan/test/test_lookout
 
 # System tests with supervisors, molds and workers under valgrind: long. VALGRIND: of which files; VALGRIND_OPTIONS: more
 # for pytest ("-k store"). `-rs` among these says which tests are left out, and why.
@@ -904,5 +912,5 @@ help:
 	@echo 'make test-systemd  the unit under systemd as process 1 of fresh Debians; make test-reproducible: built twice, compared'
 	@echo 'make compile_commands.json, clean, distclean'
 
-.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance deb deb-deps deb-releases demo deps distclean fuzz help hostile install lint mruby mruby-test replays soak test test-deb test-reproducible test-systemd third-party-gem torture unit-tests valgrind FORCE
+.PHONY: all asan bench bench-allocators bench-apps bench-gems bench-memory bench-spread bench-store chaos check clean conformance deb deb-deps deb-releases demo deps distclean fuzz help hostile install lint mruby mruby-test replays soak test test-deb test-reproducible test-systemd third-party-gem torture tsan unit-tests valgrind FORCE
 FORCE:
