@@ -201,9 +201,9 @@ static unsigned handle_orders(struct server *server, const struct epoll_event *e
 static void handle_connections(struct server *server, const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
-        struct connection *connection = events[i].data.ptr;
-        if (connection->source != SOURCE_CONNECTION)
+        if (*(enum event_source *)events[i].data.ptr != SOURCE_CONNECTION)
             continue;
+        struct connection *connection = events[i].data.ptr;
         if (connection->fd != -1) /* else closed earlier in this round, or given away */
             intake_receive(&server->intake, connection);
         quota_announce(&server->intake.quota);
