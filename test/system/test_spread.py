@@ -160,7 +160,9 @@ def test_new_connections_do_not_wait_behind_kept_ones(cowherd):
     nothing_lost(cowherd)
 
 
-def test_given_connections_do_not_wait_behind_kept_ones(herd):
+def test_given_connections_do_not_wait_behind_kept_ones(cowherd):
+    """(Over a unix socket what is sent is there, all of it, when the worker goes on.)"""
+    herd = start(cowherd, workers=2)
     with contextlib.ExitStack() as stack:
         slow, other = kept_by_one(herd, stack, 2)
         with held(herd, slow) as pid:
