@@ -351,6 +351,19 @@ static void test_generators_without_a_seed_differ(void **state)
     assert_string_equal(value_of("a = Random.new(7).bytes(8); b = Random.new; b.srand(7); b.bytes(8) == a"), "true");
 }
 
+/* See gems/edit-mruby: in mruby as it is some of these never end. */
+static void test_strings_that_are_no_utf_8_have_an_end(void **state)
+{
+    (void)state;
+    value_of(
+        "$broken = [\"\\x80\", \"a\\xbfb\", \"\\u00e9\\x80\", \"\\xf8\\x88\\x80\", \"\\xe3\\x81\", \"\\xff\"]; nil");
+    assert_string_equal(value_of("$broken.map { |s| s.chars.size }"), "[1, 3, 2, 3, 2, 1]");
+    assert_string_equal(value_of("$broken.all? { |s| s.chars.join == s && s.split('').join == s }"), "true");
+    assert_string_equal(
+        value_of("$broken.map { |s| [s.index('b'), s.reverse.bytesize, s[1, 9].to_s.bytesize <= 3] }"),
+        "[[nil, 1, true], [2, 3, true], [nil, 3, true], [nil, 3, true], [nil, 2, true], [nil, 1, true]]");
+}
+
 static void test_reseed_changes_what_the_fork_inherited(void **state)
 {
     char drawn[2][256];
@@ -414,6 +427,7 @@ int main(void)
         TEST(test_check_file_runs_nothing),
         TEST(test_binary_file),
         TEST(test_generators_without_a_seed_differ),
+        TEST(test_strings_that_are_no_utf_8_have_an_end),
         TEST(test_reseed_changes_what_the_fork_inherited),
     };
 
