@@ -278,7 +278,7 @@ def test_a_budget_that_can_t_be_kept_is_told_once(cowherd):
 def test_no_more_than_max_unavailable_at_once(cowherd):
     """While one drains (its request takes long), the others stay, however old."""
     fifo = cowherd.fifo()
-    cowherd.configure(workers=3, recycle={"age": AGE, "max_unavailable": 1})
+    cowherd.configure(workers=3, recycle={"age": AGE, "max_unavailable": 1}, timeouts={"request": 0, "hard": 0})
     cowherd.app(HOLDING % fifo)
     cowherd.start()
     with cowherd.connect() as connection:
