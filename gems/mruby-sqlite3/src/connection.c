@@ -64,6 +64,14 @@ static int refuse_commit(void *data)
     return connection->raised || connection->doomed;
 }
 
+/* Also after a commit that was refused. */
+static void note_rollback(void *data)
+{
+    struct sqlite_connection *connection = data;
+
+    connection->doomed = false;
+}
+
 /* Longer pauses as it takes longer; counted, and not measured: a signal ends a pause. */
 static int wait_for_lock(void *data, int count)
 {
@@ -108,6 +116,7 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
     }
     sqlite3_progress_handler(made->handle, OPCODES_BETWEEN_LOOKS, look, made);
     sqlite3_commit_hook(made->handle, refuse_commit, made);
+    sqlite3_rollback_hook(made->handle, note_rollback, made);
     made->next = connections;
     made->link = &connections;
     if (connections != NULL)
@@ -193,10 +202,8 @@ int sqlite_statement_step(struct sqlite_statement *statement, bool *raised)
     *raised = take_failure(connection);
     if (unordered && !sqlite3_get_autocommit(connection->handle))
         sqlite3_exec(connection->handle, "rollback", NULL, NULL, NULL);
-    else if (unordered)
-        connection->doomed = true; /* a statement that it was called in would commit it */
-    if (connection->running == 0)
-        connection->doomed = false;
+    if (unordered) /* a statement that it was called in, or one between its rows, would commit it */
+        connection->doomed = sqlite3_txn_state(connection->handle, NULL) == SQLITE_TXN_WRITE;
     statement->done = code == SQLITE_DONE && !*raised;
     return code;
 }

@@ -27,7 +27,7 @@ struct sqlite_connection {
     int running;                         /* calls of SQLite's that may call Ruby */
     bool raised;                         /* a block has; until its statement has ended */
     bool unordered;                      /* it was a collation's, about which SQLite knows nothing */
-    bool doomed;                         /* what was written then is not to be committed; until nothing runs */
+    bool doomed;                         /* what was written then is not to be committed; until it is rolled back */
     int busy_timeout_ms;
     bool (*is_interrupted)(void *owner); /* asked while SQLite computes or waits: true ends that; NULL: never */
     void *owner;

@@ -124,11 +124,12 @@ static struct function *new_function(mrb_state *mrb, mrb_value database, mrb_val
         mrb_exc_raise(mrb, mrb_obj_value(mrb->nomem_err));
     *function = (struct function){ .mrb = mrb, .database = mrb_obj_ptr(database), .block = block };
     *before = mrb_hash_get(mrb, blocks, name);
+    mrb_gc_protect(mrb, *before); /* nothing else holds it until it is put back */
     mrb_hash_set(mrb, blocks, name, block);
     return function;
 }
 
-/* SQLite has refused the new one, and goes on calling the one before (no object was made meanwhile). */
+/* SQLite has refused the new one, and goes on calling the one before. */
 static void put_back(mrb_state *mrb, mrb_value database, mrb_value name, mrb_value before)
 {
     if (!mrb_nil_p(before))

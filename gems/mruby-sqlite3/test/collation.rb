@@ -137,6 +137,46 @@ assert('SQLite3::Database#collation that raises in a statement within another') 
   end
 end
 
+assert('SQLite3::Database#collation that raises between the rows of what writes') do
+  SQLite3OrderTest.database do |db, order|
+    db.execute('create table log (a)')
+    raised = []
+    assert_raise(SQLite3::ConstraintException) do
+      db.execute('insert into log values (1), (2) returning a') do
+        order.error = IndexError.new('no order')
+        begin
+          db.execute("insert into t values ('y')")
+        rescue IndexError => error
+          raised << error
+        end
+        order.error = nil
+      end
+    end
+    assert_false raised.empty?
+    assert_equal [[0], [40]], db.execute('select count(*) from log union all select count(*) from t')
+    db.execute('insert into log values (3)')
+    assert_equal [[3]], db.execute('select a from log')
+  end
+end
+
+assert('SQLite3::Database#collation that raises within what reads') do
+  SQLite3OrderTest.database do |db, order|
+    db.execute('create table log (a)')
+    db.define_function('try') do
+      order.error = IndexError.new('no order')
+      begin
+        db.execute("insert into t values ('y')")
+      rescue IndexError
+        order.error = nil
+        db.execute("insert into log values ('failed')")
+      end
+      1
+    end
+    assert_equal [[1]], db.execute('select try()')
+    assert_equal [['failed']], db.execute('select a from log')
+  end
+end
+
 assert('SQLite3::Database#define_function with blocks that raise undoes what writes, and no more') do
   db = SQLite3::Database.new(':memory:')
   db.execute('create table t (a)')
