@@ -145,10 +145,20 @@ static void append_escaped(mrb_state *mrb, mrb_value buffer, const char *from, c
     }
 }
 
+/* As `to_s` says, also where a class of one's own has another one. */
+static mrb_value text_of(mrb_state *mrb, mrb_value value)
+{
+    if (mrb_string_p(value) && mrb_obj_ptr(value)->c == mrb->string_class)
+        return value;
+    if (mrb_integer_p(value) || mrb_symbol_p(value))
+        return mrb_obj_as_string(mrb, value);
+    return mrb_ensure_string_type(mrb, mrb_funcall_argv(mrb, value, mrb_intern_lit(mrb, "to_s"), 0, NULL));
+}
+
 static mrb_value html_escape(mrb_state *mrb, mrb_value self)
 {
     (void)self;
-    mrb_value text = mrb_obj_as_string(mrb, mrb_get_arg1(mrb));
+    mrb_value text = text_of(mrb, mrb_get_arg1(mrb));
     const char *from = RSTRING_PTR(text), *end = from + RSTRING_LEN(text);
     if (find_special(from, end) == end)
         return mrb_str_dup(mrb, text);
@@ -167,7 +177,7 @@ static mrb_value put(mrb_state *mrb, mrb_value buffer, bool escape)
         mrb_argnum_error(mrb, count, 1, 2);
     const mrb_value *arguments = mrb_get_argv(mrb);
     mrb_value value = arguments[0], literal = count == 2 ? arguments[1] : mrb_nil_value();
-    value = mrb_obj_as_string(mrb, value);
+    value = text_of(mrb, value);
     if (escape && mrb_obj_eq(mrb, value, buffer))
         value = mrb_str_dup(mrb, value);
     if (escape)

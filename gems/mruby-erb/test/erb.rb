@@ -126,6 +126,24 @@ assert('ERB: errors tell file and line') do
   assert_equal 'e.erb:7', error.backtrace[0][0, 7]
 end
 
+module ERBTestTitle
+  def self.to_s
+    'Di<ary'
+  end
+end
+
+class ERBTestProxy < BasicObject
+  def method_missing(name, *arguments)
+    name == :to_s ? 'be<hind' : super
+  end
+end
+
+assert('ERB: values say themselves what they are') do
+  assert_equal 'Di<ary be<hind 1 a <', ERB.new("<%= ERBTestTitle %> <%= ERBTestProxy.new %> <%= 1 %> <%= :a %><%= nil %> <%= '<' %>").result
+  assert_equal 'Di&lt;ary', ERB.new('<%= ERBTestTitle %>', escape: true).result
+  assert_equal 'Di&lt;ary', ERB::Util.html_escape(ERBTestTitle)
+end
+
 assert('ERB: the output variable') do
   assert_equal 'ab', ERB.new("a<% out << 'b' %>", eoutvar: 'out').result
   assert_raise(NameError) { ERB.new('', eoutvar: 'x = 1;') }
