@@ -35,7 +35,7 @@ module Rack
 
     # A field without quotes: it ends with a space.
     def word(text)
-      text.nil? || text.empty? ? '-' : escape(text).split(' ', -1).join('\x20')
+      text.nil? || text.empty? ? '-' : escape(text).chars.map { |char| char == ' ' ? '\x20' : char }.join
     end
 
     # As Apache does: what could end the line or a quoted field, or tell a terminal something, is escaped; paths come decoded.

@@ -9,6 +9,7 @@ module Rack
     class Cookie
       LIMIT = 4096 # bytes of name and value that a browser takes
       SECRET_MIN = 32
+      INSIDE = 'cowherd.session.inside'
       DEFAULT_OPTIONS = { path: '/', domain: nil, expire_after: nil, secure: false, httponly: true,
                           same_site: nil }.freeze
       OTHER_OPTIONS = %i[key secret old_secret secrets coder].freeze
@@ -41,16 +42,18 @@ module Rack
       end
 
       def call(env)
-        outer = env.values_at('rack.session', 'rack.session.options')
+        outer = env.values_at('rack.session', 'rack.session.options', INSIDE)
         options = @default_options.dup
         session = Abstract::SessionHash.new(self, Request.new(env), options)
         env['rack.session'] = session
         env['rack.session.options'] = options
+        env[INSIDE] = true
         env.delete(@opened)
         respond(env, session)
       ensure
-        # What stands between two of them has the outer one's session, before and after.
-        env['rack.session'], env['rack.session.options'] = outer if outer && outer[0]
+        # What stands between two of them has the outer one's session, before and after. (One beside it has left its own.)
+        env['rack.session'], env['rack.session.options'] = outer if outer && outer[2]
+        env[INSIDE] = outer && outer[2]
       end
 
       # What the client's cookie holds; empty unless it was signed here, and not too long ago.

@@ -231,6 +231,9 @@ assert('Rack::CommonLogger: nothing that a client sends makes a line or a field 
   assert_include line.call('/a\\" b', {}), %q("GET /a\\\\\" b HTTP/1.1")
   assert_include line.call('/', 'QUERY_STRING' => "a=\"\r\t\x7f"), %q("GET /?a=\"\x0d\x09\x7f HTTP/1.1")
   assert_include line.call('/', 'REQUEST_METHOD' => 'GET', 'REMOTE_USER' => "an na] \"\n"), %q( - an\x20na]\x20\"\x0a [)
+  assert_include line.call('/', 'REMOTE_USER' => ' root'), %q( - \x20root [)
+  assert_include line.call('/', 'REMOTE_USER' => 'a  b'), %q( - a\x20\x20b [)
+  assert_include line.call('/', 'REMOTE_USER' => ' '), %q( - \x20 [)
   assert_include line.call('/', 'HTTP_X_FORWARDED_FOR' => "1 \" 2\n", 'REMOTE_ADDR' => '127.0.0.1'), ' - - ['
   # Control characters of two bytes, other ends of lines, what is no UTF-8, and what stays.
   assert_include line.call("/\u0085\u009b\u2028\u2029", {}), %q(/\xc2\x85\xc2\x9b\xe2\x80\xa8\xe2\x80\xa9 )
