@@ -358,6 +358,9 @@ static void test_strings_that_are_no_utf_8_have_an_end(void **state)
     value_of(
         "$broken = [\"\\x80\", \"a\\xbfb\", \"\\u00e9\\x80\", \"\\xf8\\x88\\x80\", \"\\xe3\\x81\", \"\\xff\"]; nil");
     assert_string_equal(value_of("$broken.map { |s| s.chars.size }"), "[1, 3, 2, 3, 2, 1]");
+    assert_string_equal(value_of("$broken.all? { |s| s.size == s.chars.size && s.each_char.to_a == s.chars }"), "true");
+    assert_string_equal(value_of("$broken.count { |s| s.valid_encoding? || s.reverse.reverse != s || s[0..-1] != s }"),
+                        "0");
     assert_string_equal(value_of("$broken.all? { |s| s.chars.join == s && s.split('').join == s }"), "true");
     assert_string_equal(
         value_of("$broken.map { |s| [s.index('b'), s.reverse.bytesize, s[1, 9].to_s.bytesize <= 3] }"),
