@@ -22,7 +22,6 @@ struct adoption {
     struct state_reader *reader;
     struct pool *pool;
     struct generation *generation;
-    bool scaled; /* the pool's serving generation has another number of workers than configured */
 };
 
 /* NULL: there is none, or it can't be used, which is an error. */
@@ -159,7 +158,6 @@ static void adopt_pool(struct adoption *adoption)
     get_timer(adoption, "retry", &pool->retry);
     renewal_resume(pool, state_number(adoption->reader, "renewal", 0));
     pool->handback = state_descriptor(adoption->reader, "handback");
-    adoption->scaled = state_number(adoption->reader, "scaled_config", 0) != 0;
 }
 
 static void adopt_store(struct adoption *adoption)
@@ -196,9 +194,13 @@ static struct generation *make_generation(const struct adoption *adoption, struc
 static void adopt_generation(struct adoption *adoption)
 {
     struct state_reader *reader = adoption->reader;
-    struct config *config = get_config(reader, "config");
+    struct pool *pool = adoption->pool;
+    /* A scaled configuration is one for all its generations: it is known by its address. */
+    bool scaled = pool && state_number(reader, "scaled", 0) != 0;
+    struct config *config =
+        scaled && pool->scaled_config ? config_retain(pool->scaled_config) : get_config(reader, "config");
     adoption->generation = NULL;
-    if (!config || !adoption->pool || config->pool_count != 1) {
+    if (!config || !pool || config->pool_count != 1) {
         state_error(reader, "a generation has no pool");
         config_release(config);
         return;
@@ -207,20 +209,19 @@ static void adopt_generation(struct adoption *adoption)
     config_release(config);
     if (!generation)
         return;
-    struct generation **link = &adoption->pool->generations;
+    struct generation **link = &pool->generations;
     while (*link)
         link = &(*link)->next;
     *link = adoption->generation = generation;
+    if (scaled && !pool->scaled_config)
+        pool->scaled_config = config_retain(generation->config);
     state_get_fields(reader, generation_fields, STATE_COUNT(generation_fields), generation);
     if (generation->state >= GENERATION_STATES)
         state_error(reader, "a generation in state %u is nothing that is known", generation->state);
-    if (state_number(reader, "serving", 0)) {
-        adoption->pool->serving = generation;
-        if (adoption->scaled)
-            adoption->pool->scaled_config = config_retain(generation->config);
-    }
+    if (state_number(reader, "serving", 0))
+        pool->serving = generation;
     if (state_number(reader, "upcoming", 0))
-        adoption->pool->upcoming = generation;
+        pool->upcoming = generation;
     if (state_string(reader, "error"))
         strbuf_puts(&generation->error, state_string(reader, "error"));
     get_timer(adoption, "deadline", &generation->deadline);

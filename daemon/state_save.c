@@ -71,6 +71,7 @@ static void save_generation(const struct generation *generation, struct state_wr
     strbuf_free(&config);
     state_put_number(writer, "serving", pool->serving == generation);
     state_put_number(writer, "upcoming", pool->upcoming == generation);
+    state_put_number(writer, "scaled", pool->scaled_config == generation->config);
     put_listeners(writer, "listeners", pool->supervisor, generation->listeners, generation->listener_count);
     state_put_number(writer, "slots", generation->worker_slots);
     state_put_descriptor(writer, "scoreboard", generation->board_fd);
@@ -96,7 +97,6 @@ static void save_pool(const struct pool *pool, struct state_writer *writer)
     put_timer(writer, "retry", &pool->retry);
     put_timer(writer, "renewal", &pool->renewal);
     state_put_descriptor(writer, "handback", pool->handback);
-    state_put_number(writer, "scaled_config", pool->serving && pool->scaled_config == pool->serving->config);
     for (size_t i = 0; i < pool->stores.count; i++) {
         state_put_record(writer, "store");
         state_put_string(writer, "name", pool->stores.items[i].name);
