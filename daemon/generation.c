@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -277,6 +278,8 @@ void generation_event(struct generation *generation, enum generation_event event
             strbuf_puts(&generation->error, reason);
         loop_timer_clear(loop, &generation->deadline);
         warm_up_stop(generation);
+        if (!generation->pool->serving)
+            atomic_store(&generation->board->last, 1); /* nobody would take what its workers give */
         workers_abandon(generation, "its generation failed");
         generation_kill_mold(generation, "its generation failed");
         if (generation->mold.leaving)

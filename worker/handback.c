@@ -53,6 +53,31 @@ bool handback_give(int queue, struct connection_table *table, struct connection 
     return true;
 }
 
+/* What versions of cowherd tell one another (handed_fingerprint). */
+_Static_assert(WAIT_HEAD == 0 && WAIT_BODY == 1 && WAIT_IDLE == 2, "handed_fingerprint has to change");
+
+/* The next that fits. -1: there is none, or this process has no descriptor left for it. */
+static int receive(int queue, struct iovec parts[2], size_t *got)
+{
+    const struct handed *handed = parts[0].iov_base;
+    int fd;
+
+    for (;;) {
+        int spare = fcntl(queue, F_DUPFD_CLOEXEC, 0);
+        if (spare == -1)
+            return -1; /* what has no number here would be thrown away by the kernel */
+        close(spare);
+        ssize_t size = escrow_receive(queue, &fd, parts, 2);
+        if (fd == -1)
+            return -1;
+        *got = size > 0 ? (size_t)size : 0;
+        if (*got >= sizeof *handed && *got <= sizeof *handed + parts[1].iov_len &&
+            (handed->wait == WAIT_HEAD || handed->wait == WAIT_BODY || handed->wait == WAIT_IDLE))
+            return fd;
+        close(fd); /* more than may be received here (another generation has other limits), or not from a worker */
+    }
+}
+
 struct connection *handback_take(int queue, struct connection_table *table, uint8_t *room, size_t size)
 {
     struct handed handed = { 0 };
@@ -60,26 +85,15 @@ struct connection *handback_take(int queue, struct connection_table *table, uint
         { .iov_base = &handed, .iov_len = sizeof handed },
         { .iov_base = room, .iov_len = size },
     };
-    int fd;
+    size_t got;
+    int fd = receive(queue, parts, &got);
 
-    int spare = fcntl(queue, F_DUPFD_CLOEXEC, 0);
-    if (spare == -1)
-        return NULL; /* what has no number here would be thrown away by the kernel */
-    close(spare);
-    ssize_t got = escrow_receive(queue, &fd, parts, 2);
     if (fd == -1)
-        return NULL; /* none, or this process had no descriptor left for it */
-    /* More than may be received here: another generation has other limits. */
-    if (got < (ssize_t)sizeof handed || (size_t)got > sizeof handed + size ||
-        (handed.wait != WAIT_HEAD && handed.wait != WAIT_BODY && handed.wait != WAIT_IDLE)) {
-        close(fd);
-        return NULL; /* not from a worker */
-    }
-
+        return NULL;
     struct connection *connection = connection_open(table, fd);
     connection->begun = handed.begun;
     connection->received_ns = handed.received_ns;
-    connection_save(table, connection, room, (size_t)got - sizeof handed);
+    connection_save(table, connection, room, got - sizeof handed);
     return connection_resume(table, connection, (enum connection_wait)handed.wait, handed.deadline_ns) ? connection
                                                                                                        : NULL;
 }

@@ -1,7 +1,7 @@
 /*
  * While the worker is in a request for longer than others can wait, a thread stands in for it: of its other connections
- * it gives those that have something to be received to the workers that are free (handback.h). The thread is started
- * when the worker has a request in hand and other connections for the first time, and sleeps but then.
+ * it gives those that have something to be received to workers that are free, or to come (handback.h). The thread is
+ * started when the worker has a request in hand and other connections for the first time, and sleeps but then.
  *
  * The table of connections belongs to the worker's loop outside of requests, and to the thread inside of them.
  */
@@ -20,7 +20,7 @@ struct lookout {
     struct connection_table *table;
     const struct scoreboard *board; /* NULL: there are no others */
     struct slot *slot;              /* its own one */
-    int queue;                      /* handback_new's; -1: nothing is given */
+    int queue;                      /* the pool's (handback.h); -1: nothing is given */
     pthread_t thread;
     int timer;             /* -1: there is no thread */
     int outer;             /* epoll of the table's epoll, and of the timer */

@@ -293,7 +293,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
         .traced = order->fork.traced != 0,
         .warming = order->fork.warming != 0,
     };
-    orphaned_prepare(channel, options->listeners, pool->listen_count, server.slot, pool);
+    orphaned_prepare(channel, options->listeners, pool->listen_count, mold->board, server.slot, pool);
     start(&server);
     int64_t deadline_ns = server.traced ? traced_worker_run(&server) : server_run(&server);
     stop(&server, deadline_ns);

@@ -22,6 +22,7 @@ static struct {
     int channel;
     const int *listeners;
     size_t listener_count;
+    struct scoreboard *board;
     struct slot *slot;
     int64_t request_ns, hard_ns;
     timer_t timer;
@@ -85,6 +86,8 @@ static void on_signal(int number)
 
     (void)number;
     if (is_orphaned()) {
+        if (self.board != NULL)
+            atomic_store(&self.board->last, 1); /* nobody makes another generation */
         let_go_of_listeners();
         int64_t pause_ns = self.timed ? look() : 0;
         struct itimerspec next = { .it_value = { .tv_sec = pause_ns / CLOCK_NS_PER_S,
@@ -95,7 +98,7 @@ static void on_signal(int number)
     errno = error;
 }
 
-void orphaned_prepare(int channel, const int *listeners, size_t count, struct slot *slot,
+void orphaned_prepare(int channel, const int *listeners, size_t count, struct scoreboard *board, struct slot *slot,
                       const struct config_pool *pool)
 {
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -104,6 +107,7 @@ void orphaned_prepare(int channel, const int *listeners, size_t count, struct sl
     self.channel = channel;
     self.listeners = listeners;
     self.listener_count = count;
+    self.board = board;
     self.slot = slot;
     self.request_ns = pool->timeouts.request_ns;
     self.hard_ns = pool->timeouts.hard_ns;

@@ -11,9 +11,10 @@
 
 /*
  * In a worker, once, after time_out_open; takes SIGUSR2, by which the kernel tells of the death. `listeners` (`count`
- * of them) are kept. Standard input has to be /dev/null: it takes the place of the listening sockets.
+ * of them), `board` (NULL: none) and `slot` are kept. Standard input has to be /dev/null: it takes the place of the
+ * listening sockets.
  */
-void orphaned_prepare(int channel, const int *listeners, size_t count, struct slot *slot,
+void orphaned_prepare(int channel, const int *listeners, size_t count, struct scoreboard *board, struct slot *slot,
                       const struct config_pool *pool);
 
 #endif

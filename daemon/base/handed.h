@@ -15,7 +15,8 @@ struct handed {
     int64_t received_ns;
 };
 
-/* Changes with the struct, as scoreboard_fingerprint does. */
+/* Changes with the struct, as scoreboard_fingerprint does, and has to be changed with what `wait` means (handback.c).
+ */
 static inline uint64_t handed_fingerprint(void)
 {
     return sizeof(struct handed) << 16 | offsetof(struct handed, deadline_ns) << 8 |

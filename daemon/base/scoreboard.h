@@ -1,7 +1,7 @@
 /*
- * The scoreboard: one shared memory map for each pool, a slot for each worker. Every field has one writer: the worker,
- * but for those marked "supervisor", which are written while no worker owns the slot. No locks; the supervisor clears a
- * slot only after it has reaped the process.
+ * The scoreboard: one shared memory map for each generation, a slot for each worker. Every field has one writer: the
+ * worker, but for those marked "supervisor", which are written while no worker owns the slot. No locks; the supervisor
+ * clears a slot only after it has reaped the process.
  */
 #ifndef COWHERD_SCOREBOARD_H
 #define COWHERD_SCOREBOARD_H
@@ -80,7 +80,8 @@ struct scoreboard {
        worker may see one of the old with the new */
     _Atomic uint32_t poison_count;
     _Atomic uint64_t poison[SCOREBOARD_POISON_MAX];
-    _Atomic uint32_t last; /* supervisor. Not 0: no generation comes after this one, for the pool stops */
+    /* supervisor, or a worker whose supervisor is gone. Not 0: no generation comes after this one */
+    _Atomic uint32_t last;
 
     _Alignas(64) struct slot slot[];
 };
@@ -110,7 +111,7 @@ bool scoreboard_another_serves(const struct scoreboard *board, const struct slot
 
 /*
  * Does somebody else take the connections that the worker of `own` gives away (handback.h)? A worker beside it, or,
- * when it is told to drain, one of the next generation.
+ * when it is told to drain, one of the next generation, be it still to start.
  */
 bool scoreboard_others_take(const struct scoreboard *board, const struct slot *own);
 
