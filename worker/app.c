@@ -142,8 +142,10 @@ int app_set_freeze(struct app_set *set)
 {
     mrb_state **interpreters = xcalloc(set->vm_count + 1, sizeof *interpreters);
 
-    for (size_t i = 0; i < set->vm_count; i++)
+    for (size_t i = 0; i < set->vm_count; i++) {
+        rack_forget_match(set->vms[i]);
         interpreters[i] = set->vms[i]->mrb;
+    }
     int result = heap_freeze(interpreters, set->vm_count);
     int error = errno;
     free(interpreters);

@@ -376,14 +376,18 @@ static void run_exchange(struct rack_exchange *exchange, bool show_errors)
     run_all_finished(exchange, error);
 }
 
+void rack_forget_match(struct vm *vm)
+{
+    if (!mrb_nil_p(mrb_gv_get(vm->mrb, vm->rack->symbols.last_match)))
+        mrb_gv_set(vm->mrb, vm->rack->symbols.last_match, mrb_nil_value());
+}
+
 /* No Ruby runs for this request now. */
 static void end_calls(struct vm *vm)
 {
     time_out_end();
     rack_errors_flush(vm);
-    /* The last match would keep its String until there is another one. */
-    if (!mrb_nil_p(mrb_gv_get(vm->mrb, vm->rack->symbols.last_match)))
-        mrb_gv_set(vm->mrb, vm->rack->symbols.last_match, mrb_nil_value());
+    rack_forget_match(vm);
 }
 
 static const char *method_of(const struct request *request)

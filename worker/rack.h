@@ -25,6 +25,10 @@ bool rack_load(struct vm *vm, const char *path, mrb_value *callable, struct strb
  */
 void rack_finish(const struct app *app, struct request *request);
 
+/* The last match ($~) keeps its String until there is another one: at the end of loading and of each request, none is
+ * kept. */
+void rack_forget_match(struct vm *vm);
+
 /* Answers. The working directory is the app's root. request->app, script_name and path_info are set. */
 void rack_serve(const struct app *app, struct request *request, bool show_errors);
 
