@@ -55,7 +55,10 @@ static bool all_settled(const struct supervisor *supervisor)
 static void add_cause(struct strbuf *text, const char *cause)
 {
     int length = (int)strcspn(cause, "\n");
-    strbuf_printf(text, "%.*s", length < CAUSE_MAX ? length : CAUSE_MAX, cause);
+    if (length > CAUSE_MAX)
+        for (length = CAUSE_MAX; length > 0 && ((unsigned char)cause[length] & 0xc0) == 0x80;)
+            length--; /* not within a character: systemd would take nothing of it */
+    strbuf_printf(text, "%.*s", length, cause);
 }
 
 /*
