@@ -115,14 +115,14 @@ static pid_t spawn(const struct config_pool *pool, char *const *outer, const cha
 }
 
 /* What every child of a pool is given: descriptors, which keep their numbers, and their numbers as text. */
-struct handed {
+struct inheritance {
     int *descriptors;
     size_t count;
     struct strbuf listeners, stores; /* comma-separated */
     char config[16], scoreboard[16], channel[16];
 };
 
-static void hand_list(struct handed *handed, struct strbuf *text, const int *descriptors, size_t count)
+static void hand_list(struct inheritance *handed, struct strbuf *text, const int *descriptors, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         strbuf_printf(text, "%s%d", i ? "," : "", descriptors[i]);
@@ -130,10 +130,10 @@ static void hand_list(struct handed *handed, struct strbuf *text, const int *des
     }
 }
 
-static struct handed hand(const struct spawn_mold *options)
+static struct inheritance hand(const struct spawn_mold *options)
 {
-    struct handed handed = { .descriptors = xcalloc(options->listener_count + options->store_count + 5,
-                                                    sizeof *handed.descriptors) };
+    struct inheritance handed = { .descriptors = xcalloc(options->listener_count + options->store_count + 5,
+                                                         sizeof *handed.descriptors) };
     hand_list(&handed, &handed.listeners, options->listeners, options->listener_count);
     hand_list(&handed, &handed.stores, options->stores, options->store_count);
     handed.descriptors[handed.count++] = options->config;
@@ -150,7 +150,7 @@ static struct handed hand(const struct spawn_mold *options)
 }
 
 /* Leaves errno alone. */
-static void handed_free(struct handed *handed)
+static void inheritance_free(struct inheritance *handed)
 {
     int error = errno;
     free(handed->descriptors);
@@ -161,7 +161,7 @@ static void handed_free(struct handed *handed)
 
 pid_t spawn_fallback(const struct spawn_mold *options)
 {
-    struct handed handed = hand(options);
+    struct inheritance handed = hand(options);
     char *title = xasprintf("cowherd: %s", options->pool->name);
     char *arguments[] = { title,
                           "fallback",
@@ -180,13 +180,13 @@ pid_t spawn_fallback(const struct spawn_mold *options)
     mold_environment_free(environment);
     free(title);
     errno = error;
-    handed_free(&handed);
+    inheritance_free(&handed);
     return pid;
 }
 
 pid_t spawn_mold(const struct spawn_mold *options)
 {
-    struct handed handed = hand(options);
+    struct inheritance handed = hand(options);
     char access_log[16], handback[16], generation[16], limit[24];
     snprintf(access_log, sizeof access_log, "%d", options->access_log);
     snprintf(handback, sizeof handback, "%d", options->handback);
@@ -215,7 +215,7 @@ pid_t spawn_mold(const struct spawn_mold *options)
                           NULL };
     pid_t pid = spawn(options->pool, options->environment, options->library, arguments, handed.descriptors,
                       handed.count, options->output);
-    handed_free(&handed);
+    inheritance_free(&handed);
     return pid;
 }
 
