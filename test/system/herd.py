@@ -134,6 +134,16 @@ def process_title(pid):
         return ""
 
 
+def descriptors(pid):
+    """{descriptor: where it leads} of a process. One that is closed while we look is not there."""
+    folder = Path("/proc/%d/fd" % pid)
+    found = {}
+    for entry in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(entry)] = os.readlink(folder / entry)
+    return found
+
+
 def session_processes(session):
     found = {}
     for entry in os.listdir("/proc"):

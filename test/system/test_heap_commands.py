@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from herd import plain_memory, process_alive
+from herd import descriptors, plain_memory, process_alive
 
 # Some MiB before the fork. /break?N writes into N preloaded objects, /grow?N keeps N strings of its own.
 APP = """
@@ -283,8 +283,7 @@ def test_the_picture_goes_to_standard_output(herd):
 
 def is_asked_for_a_map(herd):
     """The supervisor has made the file that the worker is to write."""
-    folder = "/proc/%d/fd/" % herd.process.pid
-    return any("cowherd-heap-map" in os.readlink(folder + name) for name in os.listdir(folder))
+    return any("cowherd-heap-map" in link for link in descriptors(herd.process.pid).values())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fastcgi
-from herd import PATIENCE, process_alive, wait_until
+from herd import PATIENCE, descriptors, process_alive, wait_until
 
 # An app for pairs: /set does everything that could reach another, /seen says what has been reached.
 PAIR = """
@@ -376,15 +376,6 @@ def spawning(cowherd):
     cowherd.configure(workers=1)
     cowherd.app(SPAWNS, store={"size": "1MiB"})
     return cowherd.start()
-
-
-def descriptors(pid):
-    folder = Path("/proc/%d/fd" % pid)
-    found = {}
-    for entry in os.listdir(folder):
-        with contextlib.suppress(OSError):
-            found[int(entry)] = os.readlink(folder / entry)
-    return found
 
 
 def without(found, fd):

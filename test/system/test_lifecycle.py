@@ -15,6 +15,7 @@ from herd import (
     PATIENCE,
     SLOWNESS,
     Load,
+    descriptors,
     free_port,
     plain_program,
     process_alive,
@@ -65,9 +66,7 @@ def test_the_children_inherit_no_descriptor_they_have_no_use_for(cowherd):
     held = {}
     for pool in cowherd.status()["pools"]:
         for worker in pool["workers"]:
-            directory = "/proc/%d/fd" % worker["pid"]
-            links = [os.readlink("%s/%s" % (directory, entry)) for entry in os.listdir(directory)]
-            links = [link for link in links if "/valgrind/" not in link]  # its logs
+            links = [link for link in descriptors(worker["pid"]).values() if "/valgrind/" not in link]  # its logs
             held[worker["pid"]] = {link for link in links if link.startswith("socket:")}
             assert not [link for link in links if "cowherd.pid" in link], links
             assert len(links) < 24, links
@@ -570,13 +569,13 @@ def test_many_reloads_leave_no_process_and_no_descriptor_behind(cowherd):
     cowherd.wait_ready(generation=2)
     wait_until(lambda: len(session_processes(cowherd.process.pid)) == 4)
 
-    def descriptors():
+    def count():
         return len(os.listdir("/proc/%d/fd" % cowherd.process.pid))
 
     wait_until(lambda: cowherd.pool()["workers"] and len(cowherd.pool()["generations"]) >= 1)
-    before = descriptors()
+    before = count()
     for number in range(3, 9):
         assert cowherd.reload().returncode == 0
     cowherd.wait_ready(generation=8)
     wait_until(lambda: len(session_processes(cowherd.process.pid)) == 4)
-    wait_until(lambda: descriptors() <= before, what=lambda: "%d descriptors, %d before" % (descriptors(), before))
+    wait_until(lambda: count() <= before, what=lambda: "%d descriptors, %d before" % (count(), before))

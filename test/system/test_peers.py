@@ -23,7 +23,7 @@ import time
 
 import pytest
 
-from herd import BUILD, WHOAMI, Load, process_alive, process_stat, session_processes, wait_until
+from herd import BUILD, WHOAMI, Load, descriptors, process_alive, process_stat, session_processes, wait_until
 
 
 def version(text):
@@ -135,14 +135,7 @@ def test_25_reloads_at_gaps_of_0_to_24_ms(cowherd):
 
 def listening_inodes(pid):
     """The inodes of the listening unix sockets of a process, by path."""
-    held = set()
-    for entry in os.listdir("/proc/%d/fd" % pid):
-        try:
-            link = os.readlink("/proc/%d/fd/%s" % (pid, entry))
-        except FileNotFoundError:
-            continue
-        if link.startswith("socket:["):
-            held.add(link[8:-1])
+    held = {link[8:-1] for link in descriptors(pid).values() if link.startswith("socket:[")}
     listeners = {}
     with open("/proc/net/unix") as table:
         for line in table.read().splitlines()[1:]:

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from herd import BUILD, process_alive, wait_until
+from herd import BUILD, descriptors, process_alive, wait_until
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="takes root, who alone can change to another user")
 
@@ -59,11 +59,6 @@ def limits_of(pid):
 def oom_score_of(pid):
     with open("/proc/%d/oom_score_adj" % pid) as file:
         return int(file.read())
-
-
-def links_of(pid):
-    folder = "/proc/%d/fd" % pid
-    return {int(name): os.readlink("%s/%s" % (folder, name)) for name in os.listdir(folder)}
 
 
 def sh(herd, command, pool="web"):
@@ -256,8 +251,8 @@ def test_users_can_neither_signal_nor_look_into_what_is_not_theirs(cowherd):
     for path in files:
         assert sh(cowherd, "test -w %s || echo refused" % path) == "refused\n"
     # What one pool's code knows of another's memory and connections: nothing it could open.
-    mine = set(links_of(cowherd.worker_pids().pop()).values())
-    theirs = set(links_of(cowherd.worker_pids("other").pop()).values())
+    mine = set(descriptors(cowherd.worker_pids().pop()).values())
+    theirs = set(descriptors(cowherd.worker_pids("other").pop()).values())
     assert not {link for link in mine & theirs if link.startswith(("socket:", "pipe:"))}
 
 
@@ -354,7 +349,7 @@ def test_molds_and_workers_hold_no_descriptor_beyond_what_they_need(cowherd):
     pool = cowherd.pool()
 
     def kinds(pid):
-        links = links_of(pid)
+        links = descriptors(pid)
         assert links.pop(0) == "/dev/null"
         assert links.pop(1) == links.pop(2) != ""
         found = sorted(

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 import fastcgi
-from herd import free_port, process_stat, process_title
+from herd import descriptors, free_port, process_stat, process_title
 
 APP = """
 run ->(env) do
@@ -20,11 +20,7 @@ end
 
 
 def sockets(pid):
-    count = 0
-    for entry in os.listdir("/proc/%d/fd" % pid):
-        with contextlib.suppress(FileNotFoundError):
-            count += os.readlink("/proc/%d/fd/%s" % (pid, entry)).startswith("socket:")
-    return count
+    return sum(link.startswith("socket:") for link in descriptors(pid).values())
 
 
 @pytest.fixture(params=["unix", "tcp"])

@@ -14,7 +14,7 @@ import threading
 import pytest
 
 import fastcgi
-from herd import ENVIRONMENT, PATIENCE, Load, free_port, wait_until
+from herd import ENVIRONMENT, PATIENCE, Load, descriptors, free_port, wait_until
 
 X = 'run ->(env) { [200, {}, ["x"]] }'
 HOLD = """
@@ -409,8 +409,7 @@ def test_no_more_descriptors_reach_the_children_than_their_own(cowherd):
         cowherd.wait_ready()
         inodes = ["socket:[%d]" % os.fstat(sock.fileno()).st_ino for sock in sockets]
         for worker in cowherd.workers():
-            directory = "/proc/%d/fd" % worker["pid"]
-            held = {os.readlink("%s/%s" % (directory, entry)) for entry in os.listdir(directory)}
+            held = set(descriptors(worker["pid"]).values())
             assert [inode in held for inode in inodes] == [True, False, False]
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from herd import PATIENCE, plain_memory, plain_program, process_alive, wait_until
+from herd import PATIENCE, descriptors, plain_memory, plain_program, process_alive, wait_until
 
 # The path is a method of the store, the query its arguments with & between them; what it returns is the answer.
 STORE_APP = """
@@ -149,8 +149,7 @@ def test_a_pool_without_workers_keeps_it(cowherd):
 
 def test_a_store_that_is_no_longer_named_is_given_back(cowherd):
     def memory():
-        links = [os.readlink(entry.path) for entry in os.scandir("/proc/%d/fd" % cowherd.process.pid)]
-        return sum("cowherd-store" in link for link in links)
+        return sum("cowherd-store" in link for link in descriptors(cowherd.process.pid).values())
 
     store_app(cowherd).start()
     ask(cowherd, "/set?a&1")

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 import fastcgi
-from herd import BUILD, WHOAMI, Load, free_port, process_alive, process_stat, process_title, wait_until
+from herd import BUILD, WHOAMI, Load, descriptors, free_port, process_alive, process_stat, process_title, wait_until
 from test_sockets import hand_over, unix_listener
 
 FORMAT = b"cowherd-state 1"
@@ -178,8 +178,8 @@ def test_term_ends_it_after_an_upgrade(installed):
 def test_no_descriptor_more_with_each_upgrade(installed):
     installed.start()
 
-    def descriptors():
-        return str(sorted(os.readlink(entry.path).split(":")[0] for entry in os.scandir(path)))
+    def held():
+        return str(sorted(link.split(":")[0] for link in descriptors(installed.process.pid).values()))
 
     path = "/proc/%d/fd" % installed.process.pid
     for _ in range(2):
@@ -188,7 +188,7 @@ def test_no_descriptor_more_with_each_upgrade(installed):
     for _ in range(4):
         assert upgrade(installed).returncode == 0
     # The connection of whoever asked may be open still, or have been when they were counted.
-    installed.wait_until(lambda: len(os.listdir(path)) <= count + 1, what=descriptors)
+    installed.wait_until(lambda: len(os.listdir(path)) <= count + 1, what=held)
     # A child of the supervisor inherits what it is meant to, and nothing else.
     flags = subprocess.run(["grep", "-h", "flags", "-r", "/proc/%d/fdinfo" % installed.process.pid], capture_output=True)
     open_on_exec = [line for line in flags.stdout.decode().split("\n") if line and not int(line.split()[1], 8) & 0o2000000]
