@@ -435,12 +435,22 @@ void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int
     workers_recycle(generation);
 }
 
+/*
+ * It accepts nothing, nor will it: each side writes its word of the slot before it reads the other's. (What its channel
+ * would say may be on its way, with a connection accepted already.)
+ */
+static bool has_not_begun(const struct worker *worker)
+{
+    atomic_store(&worker->slot->drain, 1);
+    return worker->state == CHILD_STARTING && atomic_load(&worker->slot->state) == SLOT_STARTING;
+}
+
 void workers_abandon(struct generation *generation, const char *reason)
 {
     for (uint32_t i = 0; i < generation->worker_slots; i++) {
         struct worker *worker = &generation->workers[i];
         if (worker->in_use)
-            worker_step(worker, worker->state == CHILD_STARTING ? CHILD_KILL : CHILD_DRAIN, reason);
+            worker_step(worker, has_not_begun(worker) ? CHILD_KILL : CHILD_DRAIN, reason);
     }
 }
 

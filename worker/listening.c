@@ -268,7 +268,7 @@ bool listening_has_served(const struct listening *listening)
 /* The DRAIN message may still wait in the channel while connections are accepted one after the other. */
 static bool is_told_to_drain(const struct listening *listening)
 {
-    return atomic_load_explicit(&listening->options->slot->drain, memory_order_acquire) != 0;
+    return atomic_load(&listening->options->slot->drain) != 0;
 }
 
 void listening_begin(struct listening *listening)

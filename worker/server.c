@@ -118,7 +118,7 @@ static void announce(struct server *server)
     struct message ready = { .type = MESSAGE_READY, .ready = { .slot = options->slot_index } };
 
     atomic_store_explicit(&options->slot->ready_ns, server->intake.now_ns, memory_order_relaxed);
-    atomic_store_explicit(&options->slot->state, SLOT_IDLE, memory_order_release);
+    atomic_store(&options->slot->state, SLOT_IDLE); /* before the first look at its `drain` (listening_begin) */
     title_state(slot_state_name(SLOT_IDLE));
     if (channel_send(options->channel, &ready, NULL, 0) == -1)
         log_warn("the supervisor can't be told that this worker is ready");

@@ -444,9 +444,11 @@ class Herd:
                 if sign in output:
                     complaints.append("the output speaks of %s" % sign)
             if not self.deaths_expected:
-                # (The supervisor itself kills what is left of a generation that failed, and says so.)
+                # (The supervisor itself kills what has not begun to serve of a generation that failed, and says so.)
+                killed = r" \S+ \(.*\) ended: signal 9 .*; told to go: "
+                given_up = "mold of" + killed + r"|worker \d+ of" + killed + "its generation failed"
                 for line in self.log_lines(" ended: signal "):
-                    if not re.search(r" mold of \S+ \(.*\) ended: signal 9 .*; told to go: ", line):
+                    if not re.search(given_up, line):
                         complaints.append("died: " + line)
         finally:
             report = self.report() if complaints else ""

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from herd import plain_program, session_processes, wait_until
+from herd import PATIENCE, plain_program, process_stat, session_processes, wait_until
 
 APP = """
 run ->(env) {
@@ -129,6 +129,26 @@ def test_a_worker_start_hook_that_raises_fails_the_generation_with_its_error(cow
     assert "%s:2:in open_it" % path in result.stderr
     cowherd.wait_until(lambda: cowherd.worker_pids() == pids, what="the old workers are the only ones again")
     assert cowherd.request("/x").text == "app /x old"
+
+
+def test_a_worker_that_serves_already_when_its_generation_is_given_up_answers_first(cowherd):
+    """Here by a stop. The supervisor reads of the stop first, and then that the worker is ready."""
+    gate, held = cowherd.fifo(), cowherd.fifo()
+    cowherd.configure(workers=1)
+    start = hook(cowherd, "worker_start", "File.open('%s') { |f| f.read }\n" % gate)
+    cowherd.app("run ->(env) { File.open('%s') { |f| f.read }; [200, {}, ['answered']] }" % held, hooks=[start])
+    cowherd.start(ready=False)
+    with gate.wait_reader():
+        cowherd.signal(signal.SIGSTOP)
+        wait_until(lambda: process_stat(cowherd.process.pid)[0] == "T")
+        cowherd.signal(signal.SIGTERM)
+    with cowherd.connect() as connection:
+        response = connection.start()
+        with held.wait_reader():
+            cowherd.signal(signal.SIGCONT)
+            cowherd.wait_log("generation 1 failed: the pool stops")
+        assert connection.read_response(response).text == "answered"
+    assert cowherd.process.wait(PATIENCE) == 0
 
 
 def test_a_first_start_with_a_failing_worker_start_hook_says_so(cowherd):
