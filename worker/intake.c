@@ -64,8 +64,9 @@ static bool serve(struct intake *intake, struct connection *connection, const ui
     };
     lookout_begin(&intake->lookout);
     enum fcgi_after after = fcgi_serve(&call, &remainder);
-    lookout_end(&intake->lookout);
+    int64_t began_ns = intake->now_ns;
     intake->now_ns = clock_monotonic_ns();
+    lookout_end(&intake->lookout, began_ns, intake->now_ns);
 
     if (after == FCGI_CLOSE) {
         connection_close(connections, connection);

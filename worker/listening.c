@@ -337,7 +337,10 @@ void listening_accept_first(struct listening *listening, bool ordered, unsigned 
 {
     const struct connection_table *connections = &listening->intake->connections;
 
-    if (listening->woken && connections->count < connections->limit && has_room_beside(listening, expecting))
+    bool slow = (listening->queue != NULL && listening->queue->ready) ||
+                lookout_expects_slow(&listening->intake->lookout, listening->intake->now_ns);
+
+    if (listening->woken && slow && connections->count < connections->limit && has_room_beside(listening, expecting))
         accept_ready(listening, ordered, 1);
 }
 

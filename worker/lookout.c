@@ -80,18 +80,14 @@ static bool give_ready(struct lookout *lookout, uint64_t turn)
     return given > 0;
 }
 
-/*
- * Until the request is over; true: it was a slow one. The table's epoll tells of each event once: what stays ready
- * there is not ours to take.
- */
-static bool stand_in(struct lookout *lookout, uint64_t turn)
+/* Until the request is over. The table's epoll tells of each event once: what stays ready there is not ours to take. */
+static void stand_in(struct lookout *lookout, uint64_t turn)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLET };
     const struct timespec pause = { .tv_nsec = PAUSE_NS };
-    int64_t began_ns = clock_monotonic_ns();
 
     if (epoll_ctl(lookout->outer, EPOLL_CTL_ADD, lookout->table->epoll_fd, &event) == -1)
-        return false;
+        return;
     while (atomic_load(&lookout->turn) == turn) {
         int count = epoll_wait(lookout->outer, &event, 1, LOOK_MS);
         bool any = false;
@@ -101,7 +97,6 @@ static bool stand_in(struct lookout *lookout, uint64_t turn)
             nanosleep(&pause, NULL);
     }
     epoll_ctl(lookout->outer, EPOLL_CTL_DEL, lookout->table->epoll_fd, NULL);
-    return clock_monotonic_ns() - began_ns > SLOW_NS;
 }
 
 static bool in_request(const struct lookout *lookout)
@@ -117,18 +112,23 @@ static void rest(struct lookout *lookout)
         start_timer(lookout, patience_of(lookout));
 }
 
-/* When the last slow request was over, or before. */
-static void set_patience(struct lookout *lookout, int64_t slow_ns)
+bool lookout_expects_slow(const struct lookout *lookout, int64_t now_ns)
 {
-    bool lately = slow_ns > 0 && clock_monotonic_ns() - slow_ns < MEMORY_NS;
+    int64_t slow_ns = atomic_load_explicit(&lookout->slow_ns, memory_order_relaxed);
 
-    atomic_store_explicit(&lookout->patience_ns, lately ? PATIENCE_NS : PATIENCE_MAX_NS, memory_order_relaxed);
+    return slow_ns > 0 && now_ns - slow_ns < MEMORY_NS;
+}
+
+static void set_patience(struct lookout *lookout)
+{
+    bool slow = lookout_expects_slow(lookout, clock_monotonic_ns());
+
+    atomic_store_explicit(&lookout->patience_ns, slow ? PATIENCE_NS : PATIENCE_MAX_NS, memory_order_relaxed);
 }
 
 static void *look_out(void *data)
 {
     struct lookout *lookout = data;
-    int64_t slow_ns = 0;
     uint64_t before = 0, expirations;
 
     while (read(lookout->timer, &expirations, sizeof expirations) == sizeof expirations &&
@@ -138,9 +138,9 @@ static void *look_out(void *data)
             rest(lookout);
             continue;
         }
-        if (turn == before && stand_in(lookout, turn))
-            slow_ns = clock_monotonic_ns();
-        set_patience(lookout, slow_ns);
+        if (turn == before)
+            stand_in(lookout, turn);
+        set_patience(lookout);
         before = atomic_load(&lookout->turn);
         start_timer(lookout, patience_of(lookout));
     }
@@ -245,8 +245,10 @@ static bool take_turn(struct lookout *lookout)
     return false;
 }
 
-void lookout_end(struct lookout *lookout)
+void lookout_end(struct lookout *lookout, int64_t began_ns, int64_t now_ns)
 {
+    if (now_ns - began_ns > SLOW_NS)
+        atomic_store_explicit(&lookout->slow_ns, now_ns, memory_order_relaxed);
     take_turn(lookout);
     if (lookout->given == 0)
         return;

@@ -28,8 +28,9 @@ struct lookout {
     unsigned given;        /* connections that the table is to forget */
     _Atomic uint64_t turn; /* `requests`, and whose the table is */
     _Atomic int64_t patience_ns;
-    _Atomic bool armed; /* the timer runs, or the thread does */
-    int64_t retry_ns;   /* when a thread is tried again after one could not be started; 0: now */
+    _Atomic int64_t slow_ns; /* when the last slow request was over; 0: none was slow */
+    _Atomic bool armed;      /* the timer runs, or the thread does */
+    int64_t retry_ns;        /* when a thread is tried again after one could not be started; 0: now */
     _Atomic bool ended;
 };
 
@@ -38,9 +39,12 @@ void lookout_open(struct lookout *lookout, struct connection_table *table, const
                   struct slot *slot, int queue);
 void lookout_close(struct lookout *lookout);
 
-/* Around each request. */
+/* Around each request, which took from `began_ns` to `now_ns`. */
 void lookout_begin(struct lookout *lookout);
-void lookout_end(struct lookout *lookout);
+void lookout_end(struct lookout *lookout, int64_t began_ns, int64_t now_ns);
+
+/* Whether a request has been slow lately: the next one may be, too. */
+bool lookout_expects_slow(const struct lookout *lookout, int64_t now_ns);
 
 /*
  * For what happens within a request and needs the connections as they are, a fork or the end: the thread does nothing

@@ -3,11 +3,14 @@
 import contextlib
 import os
 import signal
+import time
 
 import pytest
 
 import fastcgi
 from herd import free_port, process_alive, process_stat, wait_until
+
+SLOW = 0.05  # s; more than what makes a request a slow one (worker/lookout.c)
 
 APP = """
 run ->(env) do
@@ -145,11 +148,13 @@ def given(pid, count=1):
 
 
 def test_new_connections_do_not_wait_behind_kept_ones(cowherd):
-    """Who has been woken for one has woken no other."""
+    """Where requests have been slow lately: who has been woken for one has woken no other."""
     start(cowherd, workers=1)
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(cowherd.connect())
-        pid = ask(kept)
+        with held(cowherd, kept) as pid:
+            began = time.monotonic()
+            wait_until(lambda: time.monotonic() > began + SLOW)
         with stopped(pid):
             new = stack.enter_context(cowherd.connect())
             fast = new.start(uri="/")

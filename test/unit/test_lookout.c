@@ -28,6 +28,7 @@ static struct {
     struct connection_table table;
     struct lookout lookout;
     int queue;
+    int64_t began_ns; /* the request in hand */
     int clients[CONNECTIONS];
     uint8_t room[4096];
 } test;
@@ -78,6 +79,17 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void begin_request(void)
+{
+    test.began_ns = clock_monotonic_ns();
+    lookout_begin(&test.lookout);
+}
+
+static void end_request(void)
+{
+    lookout_end(&test.lookout, test.began_ns, clock_monotonic_ns());
+}
+
 static void send_byte(int client)
 {
     assert_int_equal(send(test.clients[client], "x", 1, MSG_NOSIGNAL), 1);
@@ -104,11 +116,11 @@ static void test_what_becomes_readable_is_given(void **state)
 {
     (void)state;
     for (int round = 0; round < 5; round++) {
-        lookout_begin(&test.lookout);
+        begin_request();
         send_byte(round);
         assert_true(is_given_within(PATIENCE_MS));
         send_byte(round + 5);
-        lookout_end(&test.lookout);
+        end_request();
         connection_release(&test.table);
         unsigned taken = take_all();
         assert_in_range(taken, 1, round < 1 ? 2 : CONNECTIONS);
@@ -119,13 +131,13 @@ static void test_what_becomes_readable_is_given(void **state)
 static void test_only_who_is_in_a_request_gives(void **state)
 {
     (void)state;
-    lookout_begin(&test.lookout);
-    lookout_end(&test.lookout);
+    begin_request();
+    end_request();
     send_byte(0);
     assert_false(is_given_within(20));
-    lookout_begin(&test.lookout);
+    begin_request();
     assert_true(is_given_within(PATIENCE_MS));
-    lookout_end(&test.lookout);
+    end_request();
     assert_int_equal(test.table.count, CONNECTIONS - 1);
     take_all();
 }
@@ -134,35 +146,35 @@ static void test_somebody_must_be_there_to_take_it(void **state)
 {
     (void)state;
     atomic_store(&test.other->state, SLOT_DRAINING);
-    lookout_begin(&test.lookout);
+    begin_request();
     send_byte(0);
     assert_false(is_given_within(20));
     atomic_store(&test.other->state, SLOT_BUSY); /* sooner or later it is free */
     assert_true(is_given_within(PATIENCE_MS));
-    lookout_end(&test.lookout);
+    end_request();
     take_all();
 
     atomic_store(&test.other->state, SLOT_FREE);
-    lookout_begin(&test.lookout);
+    begin_request();
     send_byte(1);
     assert_false(is_given_within(20));
     atomic_store(&test.own->drain, 1); /* to the next generation */
     assert_true(is_given_within(PATIENCE_MS));
-    lookout_end(&test.lookout);
+    end_request();
     take_all();
 
     atomic_store(&test.board->last, 1); /* there is none */
-    lookout_begin(&test.lookout);
+    begin_request();
     send_byte(2);
     assert_false(is_given_within(20));
-    lookout_end(&test.lookout);
+    end_request();
 }
 
 static void test_nothing_is_given_while_it_is_held(void **state)
 {
     (void)state;
     assert_false(lookout_hold()); /* no request */
-    lookout_begin(&test.lookout);
+    begin_request();
     assert_true(lookout_hold());
     assert_false(lookout_hold());
     send_byte(0);
@@ -172,7 +184,7 @@ static void test_nothing_is_given_while_it_is_held(void **state)
     assert_true(lookout_hold());
     assert_int_equal(take_all(), 1);
     lookout_release();
-    lookout_end(&test.lookout);
+    end_request();
     assert_int_equal(test.table.count, CONNECTIONS);
 }
 
@@ -196,6 +208,24 @@ static unsigned receive_all(void)
     return sum;
 }
 
+static void test_a_slow_request_is_remembered_for_a_minute(void **state)
+{
+    (void)state;
+    const int64_t now_ns = 1000 * CLOCK_NS_PER_S;
+
+    assert_false(lookout_expects_slow(&test.lookout, now_ns));
+    lookout_begin(&test.lookout);
+    lookout_end(&test.lookout, now_ns - CLOCK_NS_PER_MS, now_ns);
+    assert_false(lookout_expects_slow(&test.lookout, now_ns));
+    lookout_begin(&test.lookout);
+    lookout_end(&test.lookout, now_ns - 200 * CLOCK_NS_PER_MS, now_ns);
+    assert_true(lookout_expects_slow(&test.lookout, now_ns));
+    lookout_begin(&test.lookout);
+    lookout_end(&test.lookout, now_ns + 58 * CLOCK_NS_PER_S, now_ns + 58 * CLOCK_NS_PER_S + CLOCK_NS_PER_MS);
+    assert_true(lookout_expects_slow(&test.lookout, now_ns + 59 * CLOCK_NS_PER_S));
+    assert_false(lookout_expects_slow(&test.lookout, now_ns + 61 * CLOCK_NS_PER_S));
+}
+
 /* Short requests and long ones, whose ends meet the thread at any moment. */
 static void test_nothing_is_lost_and_nothing_has_two_owners(void **state)
 {
@@ -204,14 +234,14 @@ static void test_nothing_is_lost_and_nothing_has_two_owners(void **state)
 
     for (unsigned round = 0; round < ROUNDS; round++) {
         bool slow = round % SLOW_EVERY == 0;
-        lookout_begin(&test.lookout);
+        begin_request();
         for (int i = slow + rand() % 4; i > 0; i--, sent++)
             send_byte(rand() % CONNECTIONS);
         if (slow) /* now and then as long as a busy machine needs */
             is_given_within(round % (ROUNDS / 3) == 0 ? PATIENCE_MS : 1 + rand() % 4);
         if (round % 7 == 0 && lookout_hold())
             lookout_release();
-        lookout_end(&test.lookout);
+        end_request();
         connection_release(&test.table);
         taken += take_all();
         assert_int_equal(test.table.count, CONNECTIONS);
@@ -230,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_who_is_in_a_request_gives, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_somebody_must_be_there_to_take_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_is_given_while_it_is_held, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_slow_request_is_remembered_for_a_minute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_is_lost_and_nothing_has_two_owners, set_up, tear_down),
     };
 
