@@ -10,7 +10,7 @@
 #include "mold_environment.h"
 #include "xalloc.h"
 
-#define OUR_TUNABLES "GLIBC_TUNABLES=glibc.malloc.tcache_count=2:glibc.malloc.tcache_max=576"
+#define OUR_TUNABLES "GLIBC_TUNABLES=glibc.malloc.tcache_count=24:glibc.malloc.tcache_max=152"
 
 /* Which of the variables of an environment begin with `prefix`; the last one, NULL when there is none. */
 static const char *find(char *const *environment, const char *prefix)
