@@ -133,10 +133,10 @@ static void command_upgrade(struct client *client, char *const arguments[])
 
 static void command_trace_writes(struct client *client, char *const arguments[])
 {
-    struct pool *pool = find_pool(client, arguments[0]);
     uint64_t requests = arguments[0] && arguments[1] ? strtoull(arguments[1], NULL, 10) : 0;
+    struct pool *pool = find_pool(client, arguments[0]);
     if (!pool)
-        return;
+        return; /* answered, and perhaps freed, the arguments with it */
     if (requests == 0)
         client_answer(client, false, "the number of requests must be at least 1");
     else
