@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <mruby.h>
@@ -47,13 +48,17 @@ static void answer_request(void)
         atomic_fetch_add(&slot->error_answered, 1);
 }
 
-/* Connections that were given to this process, and that it has not come to, become descriptors as its others are. */
+/*
+ * Connections that were given to this process, and that it has not come to, become descriptors as its others are. Who
+ * would give it one more from here on, not knowing yet, is told by an error: it has to be somebody else's.
+ */
 static void take_what_waits(void)
 {
     struct message message;
     int descriptors[CHANNEL_DESCRIPTORS_MAX];
     int got;
 
+    shutdown(channel, SHUT_RD);
     do
         got = channel_receive(channel, &message, descriptors);
     while (got == 1 || (got == -1 && (errno == EBADMSG || errno == EMFILE)));

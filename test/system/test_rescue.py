@@ -1,13 +1,14 @@
 """Connections of a worker that has to be killed: what stands at the beginning of a request goes on with another."""
 
 import contextlib
+import fcntl
 import os
 import signal
 
 import pytest
 
 import fastcgi
-from herd import descriptors, free_port, process_stat, process_title
+from herd import descriptors, free_port, plain_memory, process_stat, process_title, wait_until
 
 APP = """
 run ->(env) do
@@ -154,3 +155,52 @@ def test_a_worker_crashes_before_it_has_come_to_what_it_was_given(herd):
     assert len(serving) == 40 and not set(pids) & set(serving)
     herd.wait_until(lambda: herd.ledger()["completed"] == 40)
     assert herd.ledger()["lost"] == 0
+
+
+def accepted_by(herd, pid):
+    """A connection that has sent nothing, of the worker `pid`."""
+    others = herd.worker_pids() - {pid}
+    for other in others:
+        os.kill(other, signal.SIGSTOP)
+        wait_until(lambda: process_stat(other)[0] == "T")
+    (connection,) = accepted(herd, 1)
+    for other in others:
+        os.kill(other, signal.SIGCONT)
+    at_rest(herd, pid)
+    return connection
+
+
+def is_crashing(pid):
+    """It is in its handler, and waits there."""
+    with open("/proc/%d/status" % pid) as status:
+        caught = int(next(line for line in status if line.startswith("SigCgt")).split()[1], 16)
+    return not caught >> (signal.SIGSEGV - 1) & 1 and process_stat(pid)[0] == "S"
+
+
+def fill(pid):
+    """The output of a worker whose supervisor does not read: its next word waits."""
+    output = os.open("/proc/%d/fd/2" % pid, os.O_WRONLY | os.O_NONBLOCK)
+    room = fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, 4096)
+    assert os.write(output, b"." * (room - 1) + b"\n") == room
+    os.close(output)
+
+
+@plain_memory
+def test_a_worker_that_crashes_is_given_nothing_more(herd):
+    """Two end at the same time: the supervisor hears of the one before it has heard of the other."""
+    herd.configure(workers=2)
+    herd.start()
+    dead, crashing = pids = sorted(herd.worker_pids())
+    with accepted_by(herd, dead) as orphan, accepted_by(herd, crashing) as handed_over:
+        at_rest(herd, dead)
+        herd.signal(signal.SIGSTOP)
+        wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
+        os.kill(dead, signal.SIGKILL)
+        wait_until(lambda: process_stat(dead)[0] == "Z")
+        fill(crashing)
+        os.kill(crashing, signal.SIGSEGV)
+        wait_until(lambda: is_crashing(crashing))
+        herd.signal(signal.SIGCONT)
+        herd.wait_until(lambda: len(herd.worker_pids() - set(pids)) == 2)
+        serving = {served(orphan, "/orphan"), served(handed_over, "/handed-over")}
+    assert not serving & set(pids)
