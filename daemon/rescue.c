@@ -98,6 +98,11 @@ void rescue_add(struct worker *worker, int fd)
     add(&worker->generation->pool->rescued, fd);
 }
 
+void rescue_adopt(struct pool *pool, int fd)
+{
+    add(&pool->rescued, fd);
+}
+
 /* Where connections come from; free(3). */
 static int *list_listeners(const struct generation *generation)
 {

@@ -26,6 +26,9 @@ void rescue_take(struct worker *worker);
 /* One that a worker has handed over by itself, when it crashed; now the pool's. */
 void rescue_add(struct worker *worker, int fd);
 
+/* One that waited before an upgrade; now the pool's. */
+void rescue_adopt(struct pool *pool, int fd);
+
 /* The worker is no more: what is in its escrow is had from there, unless it was had from the worker. */
 void rescue_withdraw(struct worker *worker);
 

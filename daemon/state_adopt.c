@@ -170,6 +170,15 @@ static void adopt_store(struct adoption *adoption)
         state_error(adoption->reader, "a store has no name, no memory or no pool");
 }
 
+static void adopt_rescued(struct adoption *adoption)
+{
+    int connection = state_descriptor(adoption->reader, "connection");
+    if (adoption->pool && connection >= 0)
+        rescue_adopt(adoption->pool, connection);
+    else
+        state_error(adoption->reader, "a connection that waits for a worker is not there, or has no pool");
+}
+
 static struct generation *make_generation(const struct adoption *adoption, struct config *config)
 {
     struct state_reader *reader = adoption->reader;
@@ -288,7 +297,7 @@ static const struct {
     { "supervisor", adopt_supervisor },       { "control", adopt_control }, { "client", adopt_client },
     { "status_server", adopt_status_server }, { "orphan", adopt_orphan },   { "inherited", adopt_inherited },
     { "listener", adopt_listener },           { "pool", adopt_pool },       { "store", adopt_store },
-    { "generation", adopt_generation },       { "worker", adopt_worker },
+    { "generation", adopt_generation },       { "worker", adopt_worker },   { "rescued", adopt_rescued },
 };
 
 static void adopt_record(struct adoption *adoption)

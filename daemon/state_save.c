@@ -103,6 +103,10 @@ static void save_pool(const struct pool *pool, struct state_writer *writer)
         state_put_descriptor(writer, "data", pool->stores.items[i].data);
         state_put_descriptor(writer, "lock", pool->stores.items[i].lock);
     }
+    for (size_t i = 0; i < pool->rescued.count; i++) {
+        state_put_record(writer, "rescued");
+        state_put_descriptor(writer, "connection", pool->rescued.fds[i]);
+    }
     for (const struct generation *generation = pool->generations; generation; generation = generation->next)
         save_generation(generation, writer);
 }

@@ -9,6 +9,7 @@ import pytest
 
 import fastcgi
 from herd import descriptors, free_port, plain_memory, process_stat, process_title, wait_until
+from test_hooks import hook
 
 APP = """
 run ->(env) do
@@ -204,3 +205,19 @@ def test_a_worker_that_crashes_is_given_nothing_more(herd):
         herd.wait_until(lambda: len(herd.worker_pids() - set(pids)) == 2)
         serving = {served(orphan, "/orphan"), served(handed_over, "/handed-over")}
     assert not serving & set(pids)
+
+
+def test_connections_that_wait_for_a_worker_are_carried_over_an_upgrade(herd):
+    """The next worker is still in its hook."""
+    gate = herd.fifo()
+    herd.pools["web"]["apps"][0]["hooks"] = [hook(herd, "worker_start", "File.open('%s') { |f| f.read }\n" % gate)]
+    herd.start(ready=False)
+    gate.release()
+    herd.wait_ready()
+    (pid,) = herd.worker_pids()
+    with accepted_by(herd, pid) as orphan:
+        os.kill(pid, signal.SIGKILL)
+        with gate.wait_reader():
+            result = herd.command("upgrade")
+            assert result.returncode == 0, result.stderr
+        assert served(orphan, "/orphan") != pid
