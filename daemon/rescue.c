@@ -14,6 +14,7 @@
 #include "escrow.h"
 #include "log.h"
 #include "pool.h"
+#include "scaler.h"
 #include "unbegun.h"
 #include "xalloc.h"
 
@@ -190,6 +191,8 @@ void rescue_deliver(struct pool *pool)
     if (rescued->count < before)
         log_debug("%s: %zu connections of a worker that has ended go on with others", pool->name,
                   before - rescued->count);
+    if (rescued->count > 0 && pool->serving != NULL)
+        scaler_call(pool->serving);
 }
 
 void rescue_drop(struct pool *pool)

@@ -92,13 +92,15 @@ static uint64_t find_room(struct generation *generation)
     return scaling_room((uint64_t)generation->settings->memory, generation->budget_taken, reserved, scaler->estimate);
 }
 
+/* In the listen queues, and those that a worker which has ended had accepted. */
 static int64_t count_waiting(const struct generation *generation)
 {
-    int64_t sum = 0;
+    const int64_t rescued = (int64_t)generation->pool->rescued.count;
+    int64_t sum = rescued;
     for (size_t i = 0; i < generation->listener_count; i++) {
         struct listen_queue queue = listener_queue(generation->listeners[i]);
         if (queue.waiting < 0)
-            return -1;
+            return rescued > 0 ? rescued : -1;
         sum += queue.waiting;
     }
     return sum;
@@ -228,6 +230,14 @@ void scaler_serve(struct generation *generation)
     generation->scaler.timer = (struct loop_timer){ .expired = look, .data = generation };
     if (!is_fixed(generation->settings))
         look(generation);
+}
+
+void scaler_call(struct generation *generation)
+{
+    if (is_fixed(generation->settings) || generation->scaler.watching == 0)
+        return;
+    unwatch(generation);
+    loop_timer_set(generation_loop(generation), &generation->scaler.timer, clock_monotonic_ns());
 }
 
 void scaler_stop(struct generation *generation)

@@ -43,6 +43,9 @@ void scaler_begin(struct generation *generation);
 /* It serves from now on: the number follows the load. */
 void scaler_serve(struct generation *generation);
 
+/* There are connections that no listener tells of (pool.h, `rescued`): it is looked at, however quiet it was. */
+void scaler_call(struct generation *generation);
+
 /* It serves no more. */
 void scaler_stop(struct generation *generation);
 void scaler_free(struct generation *generation);

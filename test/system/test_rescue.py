@@ -221,3 +221,20 @@ def test_connections_that_wait_for_a_worker_are_carried_over_an_upgrade(herd):
             result = herd.command("upgrade")
             assert result.returncode == 0, result.stderr
         assert served(orphan, "/orphan") != pid
+
+
+def test_a_connection_that_waits_calls_for_a_worker(herd):
+    """In a pool on demand whose last worker was to leave, although nobody else comes."""
+    herd.configure(workers={"min": 0, "max": 1, "idle": "60s"})
+    herd.start(ready=False)
+    herd.wait_until(lambda: herd.try_status() and herd.pool()["state"] == "serving")
+    with herd.connect() as orphan:
+        pid = herd.wait_until(lambda: next(iter(herd.worker_pids()), None))
+        herd.wait_until(lambda: herd.workers()[0]["connections"] == 1)
+        at_rest(herd, pid)
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: process_stat(pid)[0] == "T")
+        assert herd.command("scale", "web", 0).returncode == 0
+        assert herd.pool()["scaling"]["wanted"] == 0
+        os.kill(pid, signal.SIGKILL)
+        assert served(orphan, "/orphan") != pid
