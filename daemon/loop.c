@@ -13,6 +13,7 @@
 struct loop {
     int epoll_fd;
     bool stopped;
+    size_t sources;
 
     /* The batch being dispatched: removing a source empties its entry. */
     struct epoll_event batch[BATCH_SIZE];
@@ -20,7 +21,8 @@ struct loop {
     int batch_count;
 
     /* A binary heap from index 1, the earliest first; a timer knows its position (0: not in it). */
-    int64_t awake_ns; /* when it last looked at the clock */
+    int64_t awake_ns;   /* when it last looked at the clock */
+    int64_t fetched_ns; /* what was ready before is dispatched before the timers of this turn */
     struct loop_timer **heap;
     size_t timers;
     size_t capacity;
@@ -64,6 +66,7 @@ int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
     if (control(loop, EPOLL_CTL_ADD, source, events) == -1)
         return -1;
     source->added = true;
+    loop->sources++;
     return 0;
 }
 
@@ -81,6 +84,7 @@ void loop_remove(struct loop *loop, struct loop_source *source)
     if (!source->added)
         return;
     source->added = false;
+    loop->sources--;
     if (control(loop, EPOLL_CTL_DEL, source, 0) == -1)
         log_warn("descriptor %d was closed while the loop watched it", source->fd);
     for (int i = loop->batch_next; i < loop->batch_count; i++)
@@ -176,10 +180,8 @@ static void forget_standstill(struct loop *loop, int64_t now_ns)
     loop->awake_ns = now_ns;
 }
 
-static void fetch(struct loop *loop)
+static void fetch(struct loop *loop, int timeout_ms)
 {
-    int64_t deadline_ns = loop->timers > 0 ? loop->heap[1]->deadline_ns : 0;
-    int timeout_ms = clock_poll_timeout_ms(deadline_ns, clock_monotonic_ns());
     int count = epoll_wait(loop->epoll_fd, loop->batch, BATCH_SIZE, timeout_ms);
     int error = errno;
 
@@ -189,6 +191,11 @@ static void fetch(struct loop *loop)
         fatal("epoll_wait");
     loop->batch_next = 0;
     loop->batch_count = count > 0 ? count : 0;
+}
+
+static int64_t next_deadline(const struct loop *loop)
+{
+    return loop->timers > 0 ? loop->heap[1]->deadline_ns : 0;
 }
 
 static void dispatch_sources(struct loop *loop)
@@ -204,17 +211,31 @@ static void dispatch_sources(struct loop *loop)
     loop->batch_next = loop->batch_count = 0;
 }
 
+/* All that are ready: a batch may not hold them. (None is asked twice before all others were.) */
+static void take_sources(struct loop *loop)
+{
+    loop->fetched_ns = clock_monotonic_ns();
+    fetch(loop, clock_poll_timeout_ms(next_deadline(loop), loop->fetched_ns));
+    for (size_t more = loop->sources / BATCH_SIZE; !loop->stopped; more--) {
+        bool full = loop->batch_count == BATCH_SIZE;
+        dispatch_sources(loop);
+        if (!full || more == 0 || loop->stopped)
+            return;
+        fetch(loop, 0);
+    }
+}
+
+/*
+ * Those that were due before the sources were looked at: what has come in time is known to them, however long the turn
+ * took. One that was set in this turn waits for the next.
+ */
 static void dispatch_timers(struct loop *loop)
 {
-    int64_t now_ns = clock_monotonic_ns();
-    uint64_t newest = loop->sequence;
-
-    forget_standstill(loop, now_ns);
+    forget_standstill(loop, clock_monotonic_ns());
     while (loop->timers > 0 && !loop->stopped) {
         struct loop_timer *timer = loop->heap[1];
 
-        /* One that was set by a callback of this turn waits for the next: the sources get theirs in between. */
-        if (timer->deadline_ns > now_ns || timer->sequence > newest)
+        if (timer->deadline_ns > loop->fetched_ns)
             break;
         loop_timer_clear(loop, timer);
         timer->expired(timer->data);
@@ -226,8 +247,7 @@ void loop_run(struct loop *loop)
     loop->stopped = false;
     loop->awake_ns = clock_monotonic_ns();
     while (!loop->stopped) {
-        fetch(loop);
-        dispatch_sources(loop);
+        take_sources(loop);
         dispatch_timers(loop);
     }
 }

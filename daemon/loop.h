@@ -64,7 +64,10 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t deadlin
 void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
 bool loop_timer_is_set(const struct loop_timer *timer);
 
-/* Runs until loop_stop. In each turn ready sources come before expired timers. Can be called again. */
+/*
+ * Runs until loop_stop. A timer is called when all that was ready at its deadline was called before it. Can be called
+ * again.
+ */
 void loop_run(struct loop *loop);
 /* Makes loop_run return after the callback in hand; what is left undispatched comes in the next loop_run. */
 void loop_stop(struct loop *loop);

@@ -389,6 +389,79 @@ static void a_deadline_does_not_count_a_standstill(void **state)
     stops = true;
 }
 
+struct long_turn {
+    struct loop_source source;
+    struct loop_timer deadline;
+    struct peer *peer;
+    int calls_at_deadline;
+};
+
+/* The deadline passes in here; what the peer sends in time has to wait for a turn. */
+static void take_long(void *data, uint32_t events)
+{
+    struct long_turn *turn = data;
+    const struct timespec time = { .tv_nsec = 40 * MS };
+    char byte;
+
+    assert_int_equal(events, EPOLLIN);
+    assert_int_equal(read(turn->source.fd, &byte, 1), 1);
+    assert_int_equal(write(turn->peer->other, "x", 1), 1);
+    loop_timer_set(loop, &turn->deadline, clock_monotonic_ns() + 20 * MS);
+    nanosleep(&time, NULL);
+}
+
+static void look_at_peer(void *data)
+{
+    struct long_turn *turn = data;
+
+    turn->calls_at_deadline = turn->peer->calls;
+    loop_stop(loop);
+}
+
+static void what_came_in_a_long_turn_comes_before_a_deadline(void **state)
+{
+    struct peer *first = new_peer();
+    struct long_turn turn = { .source = { .fd = first->source.fd, .ready = take_long, .data = &turn },
+                              .deadline = { .expired = look_at_peer, .data = &turn },
+                              .peer = new_peer() };
+
+    (void)state;
+    stops = false;
+    assert_int_equal(loop_add(loop, &turn.source, EPOLLIN), 0);
+    assert_int_equal(loop_add(loop, &turn.peer->source, EPOLLIN), 0);
+    assert_int_equal(write(first->other, "x", 1), 1);
+    loop_run(loop);
+    assert_int_equal(turn.calls_at_deadline, 1);
+    loop_remove(loop, &turn.source);
+    free_peer(first);
+    free_peer(turn.peer);
+    stops = true;
+}
+
+static void more_than_a_batch_comes_before_a_deadline(void **state)
+{
+    enum { COUNT = 200 };
+    struct peer *peers[COUNT];
+    struct clockwork end = { .stop_after = 1 };
+    int calls = 0;
+
+    (void)state;
+    stops = false;
+    for (int i = 0; i < COUNT; i++) {
+        peers[i] = new_peer();
+        assert_int_equal(loop_add(loop, &peers[i]->source, EPOLLIN), 0);
+        assert_int_equal(write(peers[i]->other, "xyz", 3), 3);
+    }
+    wind(&end, clock_monotonic_ns());
+    loop_run(loop);
+    for (int i = 0; i < COUNT; i++) {
+        calls += peers[i]->calls > 0;
+        free_peer(peers[i]);
+    }
+    assert_int_equal(calls, COUNT);
+    stops = true;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +475,8 @@ int main(void)
         TEST(a_late_timer_starves_nobody),
         TEST(a_timer_is_not_early_and_hardly_late),
         TEST(a_deadline_does_not_count_a_standstill),
+        TEST(what_came_in_a_long_turn_comes_before_a_deadline),
+        TEST(more_than_a_batch_comes_before_a_deadline),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
