@@ -152,6 +152,22 @@ static void measure_at_birth(struct worker *worker)
         sampler_measure_worker(worker);
 }
 
+/* A worker closes what is unfinished at its deadline; one that doesn't is killed a moment later. */
+static void send_drain(struct worker *worker)
+{
+    const struct generation *generation = worker->generation;
+    const struct message order = { .type = MESSAGE_DRAIN,
+                                   .drain = { .deadline_ns = worker->deadline.deadline_ns - CLOCK_NS_PER_S,
+                                              .take_backlog = generation->take_backlog } };
+    if (worker->channel.fd >= 0 && channel_send(worker->channel.fd, &order, NULL, 0) == 0)
+        return;
+    /* One that leaves by itself may be gone; where one in a long request has much to read, there will be room. */
+    if (worker->channel.fd >= 0 && errno == EAGAIN)
+        loop_modify(generation_loop(generation), &worker->channel, EPOLLIN | EPOLLOUT);
+    else if (worker->channel.fd < 0 || errno != EPIPE)
+        log_warn("%s: worker %u can't be told to drain", generation->pool->name, worker->index);
+}
+
 static void worker_step(struct worker *worker, enum child_event event, const char *reason)
 {
     struct generation *generation = worker->generation;
@@ -172,19 +188,13 @@ static void worker_step(struct worker *worker, enum child_event event, const cha
         surging_look(generation->pool);
         fallback_look(&generation->pool->fallback);
         break;
-    case CHILD_DO_DRAIN: {
-        int64_t deadline = now + generation->settings->restart.drain_timeout_ns;
-        struct message order = { .type = MESSAGE_DRAIN,
-                                 .drain = { .deadline_ns = deadline, .take_backlog = generation->take_backlog } };
+    case CHILD_DO_DRAIN:
         worker->told_to_go = reason;
         atomic_store(&worker->slot->drain, 1);
-        /* One that leaves by itself may be gone. */
-        if (worker->channel.fd < 0 || (channel_send(worker->channel.fd, &order, NULL, 0) < 0 && errno != EPIPE))
-            log_warn("%s: worker %u can't be told to drain", generation->pool->name, worker->index);
-        /* A worker closes what is unfinished at its deadline; one that doesn't is killed a moment later. */
-        loop_timer_set(generation_loop(generation), &worker->deadline, deadline + CLOCK_NS_PER_S);
+        loop_timer_set(generation_loop(generation), &worker->deadline,
+                       now + generation->settings->restart.drain_timeout_ns + CLOCK_NS_PER_S);
+        send_drain(worker);
         break;
-    }
     case CHILD_DO_KILL:
         worker->told_to_go = reason;
         loop_timer_clear(generation_loop(generation), &worker->deadline);
@@ -323,8 +333,12 @@ void workers_hear(struct worker *worker)
 
 static void worker_channel_ready(void *data, uint32_t events)
 {
-    (void)events;
-    read_channel(data);
+    struct worker *worker = data;
+    if (events & EPOLLOUT) {
+        loop_modify(generation_loop(worker->generation), &worker->channel, EPOLLIN);
+        send_drain(worker);
+    }
+    read_channel(worker);
 }
 
 void workers_drain_one(struct worker *worker, const char *reason)
@@ -482,8 +496,10 @@ void workers_forget_ordered(struct generation *generation)
 
 bool workers_watch_channel(struct worker *worker, int channel)
 {
+    /* One that was told to go before an upgrade may not have it in its channel yet. */
+    uint32_t events = worker->in_use && worker->state == CHILD_DRAINING ? EPOLLIN | EPOLLOUT : EPOLLIN;
     worker->channel = (struct loop_source){ .fd = channel, .ready = worker_channel_ready, .data = worker };
-    return loop_add(generation_loop(worker->generation), &worker->channel, EPOLLIN) == 0;
+    return loop_add(generation_loop(worker->generation), &worker->channel, events) == 0;
 }
 
 bool workers_watch(struct worker *worker, int output)
