@@ -16,6 +16,7 @@
 #include "pool.h"
 #include "scaler.h"
 #include "unbegun.h"
+#include "workers.h"
 #include "xalloc.h"
 
 /* The supervisor needs descriptors for itself. */
@@ -165,7 +166,7 @@ static bool give(struct pool *pool, int fd, bool to_idle)
 
     for (uint32_t i = 0; i < generation->worker_slots; i++) {
         uint32_t at = pool->rescued.next++ % generation->worker_slots;
-        const struct worker *worker = &generation->workers[at];
+        struct worker *worker = &generation->workers[at];
         if (!worker->in_use || worker->state != CHILD_SERVING || worker->trace != NULL || worker->channel.fd == -1 ||
             worker->replaced != RECYCLE_NONE || worker->rescued || !has_room(worker->slot) ||
             (to_idle && atomic_load(&worker->slot->state) != SLOT_IDLE))
@@ -174,6 +175,8 @@ static bool give(struct pool *pool, int fd, bool to_idle)
             escrow_deposit(worker->escrow, fd); /* it may be killed before it comes to that */
             return true;
         }
+        if (errno == EAGAIN)
+            workers_await_room(worker);
     }
     return false;
 }

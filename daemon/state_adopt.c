@@ -328,6 +328,7 @@ void state_resume(struct supervisor *supervisor)
                 scaler_serve(g);
             generation_check_empty(g);
         }
+        rescue_deliver(supervisor->pools[i]);
     }
     supervisor_pool_changed(supervisor);
 }

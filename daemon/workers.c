@@ -152,6 +152,11 @@ static void measure_at_birth(struct worker *worker)
         sampler_measure_worker(worker);
 }
 
+void workers_await_room(struct worker *worker)
+{
+    loop_modify(generation_loop(worker->generation), &worker->channel, EPOLLIN | EPOLLOUT);
+}
+
 /* A worker closes what is unfinished at its deadline; one that doesn't is killed a moment later. */
 static void send_drain(struct worker *worker)
 {
@@ -163,7 +168,7 @@ static void send_drain(struct worker *worker)
         return;
     /* One that leaves by itself may be gone; where one in a long request has much to read, there will be room. */
     if (worker->channel.fd >= 0 && errno == EAGAIN)
-        loop_modify(generation_loop(generation), &worker->channel, EPOLLIN | EPOLLOUT);
+        workers_await_room(worker);
     else if (worker->channel.fd < 0 || errno != EPIPE)
         log_warn("%s: worker %u can't be told to drain", generation->pool->name, worker->index);
 }
@@ -336,7 +341,9 @@ static void worker_channel_ready(void *data, uint32_t events)
     struct worker *worker = data;
     if (events & EPOLLOUT) {
         loop_modify(generation_loop(worker->generation), &worker->channel, EPOLLIN);
-        send_drain(worker);
+        if (worker->state == CHILD_DRAINING)
+            send_drain(worker);
+        rescue_deliver(worker->generation->pool);
     }
     read_channel(worker);
 }

@@ -54,6 +54,9 @@ const char *workers_hook_in_hand(const struct worker *worker, char text[SLOT_REQ
 /* Takes what it has said and nobody has read yet. */
 void workers_hear(struct worker *worker);
 
+/* Its channel is full. When there is room, what is kept for it goes on: the order to drain, connections of others. */
+void workers_await_room(struct worker *worker);
+
 /* The mold's answer to an order. */
 void workers_forked(struct generation *generation, uint32_t slot, pid_t pid, int error);
 

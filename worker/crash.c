@@ -1,6 +1,7 @@
 #include "crash.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <mruby/proc.h>
 
 #include "channel.h"
+#include "clock.h"
 #include "emergency_answer.h"
 #include "log.h"
 #include "lookout.h"
@@ -27,6 +29,7 @@
 #define FRAMES_MAX 50
 #define LINE_SIZE 400
 #define DESCRIPTORS_MAX 65536
+#define PATIENCE_NS CLOCK_NS_PER_S /* with a supervisor that does not read what is handed over */
 
 static struct slot *slot;
 static pid_t process;
@@ -64,10 +67,20 @@ static void take_what_waits(void)
     while (got == 1 || (got == -1 && (errno == EBADMSG || errno == EMFILE)));
 }
 
+/* The channel holds some hundreds. */
+static bool await_room(int64_t until_ns)
+{
+    struct pollfd wait = { .fd = channel, .events = POLLOUT };
+    int64_t now_ns = clock_monotonic_ns();
+
+    return now_ns < until_ns && poll(&wait, 1, clock_poll_timeout_ms(until_ns, now_ns)) == 1;
+}
+
 /* Nothing of this process's memory is needed for it but what is above. */
 static void hand_over_connections(void)
 {
     const struct message message = { .type = MESSAGE_CONNECTION };
+    const int64_t until_ns = clock_monotonic_ns() + PATIENCE_NS;
     struct rlimit limit;
 
     take_what_waits();
@@ -75,7 +88,8 @@ static void hand_over_connections(void)
         limit.rlim_cur = DESCRIPTORS_MAX;
     for (int fd = 0; fd < (int)limit.rlim_cur; fd++)
         if (fd != unbegun_in_hand() && unbegun_connection(fd, listeners, listener_count))
-            channel_send(channel, &message, &fd, 1);
+            while (channel_send(channel, &message, &fd, 1) == -1 && errno == EAGAIN && await_room(until_ns))
+                continue;
 }
 
 /* Short lines: longer ones would be allocated. */

@@ -139,6 +139,23 @@ def test_many_connections_go_to_those_that_are_there(herd):
     assert herd.ledger()["lost"] == 0
 
 
+@pytest.mark.parametrize("end", ["time-out", "crash"])
+def test_more_connections_than_a_channel_holds(herd, end):
+    herd.start()
+    (pid,) = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection) for connection in accepted(herd, 400)]
+        at_rest(herd, pid)
+        if end == "time-out":
+            assert herd.request("/c").status == 504
+        else:
+            os.kill(pid, signal.SIGABRT)
+        (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
+        assert {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} == {other}
+    herd.wait_until(lambda: herd.ledger()["completed"] == 400)
+    assert herd.ledger()["lost"] == 0
+
+
 def test_a_worker_crashes_before_it_has_come_to_what_it_was_given(herd):
     herd.configure(workers=2)
     herd.start()
