@@ -227,15 +227,17 @@ static void take_sources(struct loop *loop)
 
 /*
  * Those that were due before the sources were looked at: what has come in time is known to them, however long the turn
- * took. One that was set in this turn waits for the next.
+ * took. One that another timer sets waits for the next turn, be its time over already.
  */
 static void dispatch_timers(struct loop *loop)
 {
+    uint64_t newest = loop->sequence;
+
     forget_standstill(loop, clock_monotonic_ns());
     while (loop->timers > 0 && !loop->stopped) {
         struct loop_timer *timer = loop->heap[1];
 
-        if (timer->deadline_ns > loop->fetched_ns)
+        if (timer->deadline_ns > loop->fetched_ns || timer->sequence > newest)
             break;
         loop_timer_clear(loop, timer);
         timer->expired(timer->data);
