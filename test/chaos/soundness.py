@@ -5,19 +5,9 @@ import os
 from herd import process_alive, session_processes, wait_until
 
 
-def books_balance(herd, pool="web"):
-    ledger = herd.ledger(pool)
-    ended = ledger["completed"] + ledger["error_answered"] + ledger["client_gone"] + ledger["lost"]
-    return ledger if ledger["accepted"] == ended else None
-
-
-def wait_books(herd):
-    return herd.wait_until(lambda: books_balance(herd), what=lambda: "the ledger: %s" % herd.ledger())
-
-
 def assert_nothing_failed(clients, herd):
     assert clients.failed == 0, (clients.outcomes, clients.failures[:10])
-    ledger = wait_books(herd)
+    ledger = herd.wait_ledger()
     assert (ledger["error_answered"], ledger["client_gone"], ledger["lost"]) == (0, 0, 0)
     return ledger
 
@@ -71,7 +61,7 @@ class Soundness:
         """Returns the ledger."""
         herd = self.herd
         herd.wait_ready()
-        ledger = wait_books(herd)
+        ledger = herd.wait_ledger()
         herd.wait_until(
             lambda: len(session_processes(self.pid)) == self.processes, what=lambda: session_processes(self.pid)
         )

@@ -9,7 +9,7 @@ import pytest
 from clients import Clients, app
 from front_servers import NGINX, Front
 from herd import process_alive, wait_until
-from soundness import assert_as_after_the_start, assert_nothing_failed, children_that_nobody_reaps, wait_books
+from soundness import assert_as_after_the_start, assert_nothing_failed, children_that_nobody_reaps
 
 FASTCGI = {"new-connections": {"keep": False}, "kept-connections": {"keep": True}}
 THROUGH = [*FASTCGI, pytest.param("nginx", marks=pytest.mark.skipif(NGINX is None, reason="nginx is not installed"))]
@@ -108,7 +108,7 @@ def test_200_workers_killed(cowherd, front, rng, times, tell, through):
             wait_until(lambda: not process_alive(victim))
             clients.wait_round()
             worst = max(worst, clients.failed - before)
-    ledger = wait_books(cowherd)
+    ledger = cowherd.wait_ledger()
     tell("%d killed, %d answers, outcomes %s, %d at most with one, ledger %s"
          % (killed, clients.answered, dict(clients.outcomes), worst, ledger))
     assert ledger["error_answered"] == 0 and ledger["lost"] <= killed
@@ -231,7 +231,7 @@ def test_100_requests_that_never_end(cowherd, rng, times, tell):
             assert answer.status != 504 or between[-1] > 0, (uri, clients.outcomes)
             clients.wait_answers(5)
             cowherd.wait_until(lambda: len([w for w in cowherd.workers() if w["state"] in ("idle", "busy")]) >= 3)
-    ledger = wait_books(cowherd)
+    ledger = cowherd.wait_ledger()
     tell("%d bad requests, slowest answer %.2f s; meanwhile %d good answers (%d at least beside each), outcomes %s"
          % (len(uris), slowest, clients.answered, min(between), dict(clients.outcomes)))
     assert clients.failed == 0, clients.failures

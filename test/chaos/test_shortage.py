@@ -16,7 +16,7 @@ import pytest
 import fastcgi
 from clients import Clients, app
 from herd import BUILD, PATIENCE, plain_memory, session_processes, wait_until
-from test_chaos import assert_as_after_the_start, children_that_nobody_reaps, recycled, wait_books
+from test_chaos import assert_as_after_the_start, children_that_nobody_reaps, recycled
 
 STORE = """
 run ->(env) { [200, {}, [Cowherd.store.increment("n").to_s]] }
@@ -243,7 +243,7 @@ def test_20_times_no_room_for_logs(cowherd, disk, rng, times, tell):
                 assert int(cowherd.request(host="store.test").body) == counted
     assert clients.failed == 0, clients.failures[:10]
     before.assert_as_before()
-    ledger = wait_books(cowherd)
+    ledger = cowherd.wait_ledger()
     assert (ledger["lost"], ledger["client_gone"], ledger["error_answered"]) == (0, 0, refused), ledger
     # Workers say at their end what they have lost since they told it last.
     assert cowherd.reload().returncode == 0
@@ -321,7 +321,7 @@ def test_60_times_no_descriptors(cowherd, rng, times, tell):
     before.assert_as_before()
     tell("%d times, %d answers, %s, grown by %d kB"
          % (rounds, clients.answered + kept.answered, recoveries, before.grown()))  # fmt: skip
-    ledger = wait_books(cowherd)
+    ledger = cowherd.wait_ledger()
     assert (ledger["error_answered"], ledger["lost"], ledger["client_gone"]) == (0, 0, 0)
     assert ledger["completed"] == clients.answered + kept.answered
 
@@ -423,7 +423,7 @@ def test_40_times_no_memory(cowherd, rng, times, tell):
             assert clients.failed == failed, clients.failures[-5:]
             assert feed(cowherd, 100) == 200
         assert reload_with(cowherd, False).wait(PATIENCE) == 0
-    ledger = wait_books(cowherd)
+    ledger = cowherd.wait_ledger()
     waits = cowherd.log_lines("[supervisor", "out of memory")
     tell("%d times, outcomes %s, of the hungry %s, %d of %d reloads done, %d waits for memory, ledger %s, %s, "
          "grown by %d kB" % (rounds, dict(clients.outcomes), dict(hungry), reloads.count("done"), len(reloads),
@@ -496,7 +496,7 @@ def test_20_times_no_processes(mortal, rng, times, tell):
     assert mortal.reload().returncode == 0
     mortal.wait_until(lambda: len(mortal.pool()["generations"]) == 1)
     before.assert_as_before()
-    ledger = wait_books(mortal)
+    ledger = mortal.wait_ledger()
     tell("%d times, %d answers, %d recycled, %s, grown by %d kB"
          % (rounds, clients.answered, recycled(mortal), recoveries, before.grown()))  # fmt: skip
     assert (ledger["completed"], ledger["lost"]) == (clients.answered, 0)

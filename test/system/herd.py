@@ -105,10 +105,18 @@ def wait_until(condition, timeout=PATIENCE, what=None, interval=0.01):
         interval = min(interval * 1.5, 0.1)
 
 
+_ports = set()
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """One that nobody has, and that nobody here was given before."""
+    while True:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        if port not in _ports:
+            _ports.add(port)
+            return port
 
 
 def process_alive(pid):
@@ -327,6 +335,18 @@ class Herd:
 
     def ledger(self, name="web"):
         return self.pool(name)["ledger"]
+
+    def wait_ledger(self, name="web", **expected):
+        """The ledger once every request that was accepted is entered, with these figures. (That is done a moment after
+        the answer has left.)"""
+
+        def entered():
+            ledger = self.ledger(name)
+            ended = sum(ledger[column] for column in ("completed", "error_answered", "client_gone", "lost"))
+            agrees = all(ledger[column] == number for column, number in expected.items())
+            return ledger if ledger["accepted"] == ended and agrees else None
+
+        return self.wait_until(entered, what=lambda: "%s in the ledger: %s" % (expected, self.ledger(name)))
 
     @contextlib.contextmanager
     def unharmed(self):

@@ -237,17 +237,6 @@ def end(herd, path):
     return herd.request(path, host="app.test")
 
 
-def balanced(herd, **expected):
-    """The books are closed a moment after the answer."""
-
-    def settled():
-        ledger = herd.ledger()
-        total = sum(ledger[name] for name in ("completed", "error_answered", "client_gone", "lost"))
-        return ledger["accepted"] == total and all(ledger[name] == value for name, value in expected.items())
-
-    herd.wait_until(settled, what=lambda: "the ledger: %s" % herd.ledger())
-
-
 def test_exit_in_a_request_is_an_exception(ending):
     pid = end(ending, "/pid").text
     assert end(ending, "/exit").status == 500
@@ -261,7 +250,7 @@ def test_exit_in_a_request_is_an_exception(ending):
         end(ending, "/streamed")
     assert closed.value.response.text == "begun"
     assert end(ending, "/pid").text == pid, "the worker lives"
-    balanced(ending, lost=0, error_answered=3)
+    ending.wait_ledger(lost=0, error_answered=3)
 
 
 @pytest.mark.parametrize("path, status", [("/exit!", 3), ("/quietly", 0), ("/body", 3)])
@@ -273,7 +262,7 @@ def test_exit_bang_in_a_request_is_answered(ending, path, status):
     wait_until(lambda: not process_alive(pid))
     assert end(ending, "/").text == "fine", "another worker serves"
     assert int(end(ending, "/pid").text) != pid
-    balanced(ending, lost=0, error_answered=1, completed=3)
+    ending.wait_ledger(lost=0, error_answered=1, completed=3)
     if path == "/exit!":
         line = 1 + ENDS.split("\n").index("  exit! status")
         assert ending.wait_log("%s:%d" % (ending.path, line)), "the log says where"
@@ -287,7 +276,7 @@ def test_exit_bang_after_the_answer_has_begun(ending):
         response = end(ending, "/middle")
         assert response.status == 500 or not response.complete
     assert end(ending, "/").text == "fine"
-    balanced(ending, lost=0, error_answered=1, completed=2)
+    ending.wait_ledger(lost=0, error_answered=1, completed=2)
 
 
 def test_exit_bang_after_the_answer(ending):
@@ -296,7 +285,7 @@ def test_exit_bang_after_the_answer(ending):
         end(ending, "/finished!")
     assert closed.value.response.text == "fine"
     assert end(ending, "/").text == "fine"
-    balanced(ending, lost=0, error_answered=1, completed=1)
+    ending.wait_ledger(lost=0, error_answered=1, completed=1)
 
 
 @pytest.mark.parametrize("path", ["/abort", "/fork", "/exec", "/at_exit", "/trap", "/kill"])
@@ -435,7 +424,7 @@ def test_a_fork_is_ended_before_it_answers(spawning):
             assert response.complete and response.text == "the parent's answer, in the child\n"
     assert spawning.wait_log("which an app has forked in a request, has come to the end of the app and is ended")
     assert spawning.request("/").text == "fine"
-    balanced(spawning, lost=0, error_answered=0, completed=4)
+    spawning.wait_ledger(lost=0, error_answered=0, completed=4)
 
 
 @pytest.mark.parametrize("path", ["/fork-exits", "/fork-crashes"])
@@ -444,7 +433,7 @@ def test_a_fork_does_not_speak_for_the_worker(spawning, path):
     for _ in range(3):
         assert spawning.request(path).text == "the parent's answer"
     assert spawning.request("/pid").text == pid
-    balanced(spawning, lost=0, error_answered=0, completed=5)
+    spawning.wait_ledger(lost=0, error_answered=0, completed=5)
     assert not spawning.log_lines("the worker was ended")
 
 

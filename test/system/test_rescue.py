@@ -29,7 +29,7 @@ def sockets(pid):
 def herd(cowherd, request):
     cowherd.deaths_expected = True
     cowherd.configure(
-        workers=1, timeouts={"request": "500ms", "hard": "1s", "header": "60s", "body": "60s", "idle": "60s"}
+        workers=1, timeouts={"request": "1s", "hard": "1s", "header": "60s", "body": "60s", "idle": "60s"}
     )
     if request.param == "tcp":
         cowherd.configure(listen="127.0.0.1:%d" % free_port())
@@ -82,8 +82,7 @@ def test_connections_of_a_worker_go_on_with_another(herd, end):
         for connection in (partial, body):
             connection.try_send(smuggled)
             assert connection.wait_closed() == []
-    herd.wait_until(lambda: herd.ledger()["accepted"] == (5 if end == "time-out" else 4))
-    assert herd.ledger()["completed"] == 4 and herd.ledger()["lost"] == 0
+    herd.wait_ledger(completed=4, error_answered=1 if end == "time-out" else 0, lost=0)
 
 
 def test_a_worker_killed_from_elsewhere_loses_only_what_it_had_begun(herd):
@@ -104,8 +103,7 @@ def test_a_worker_killed_from_elsewhere_loses_only_what_it_had_begun(herd):
         for number, connection in enumerate(silent):
             assert served(connection, "/%d" % number) == other
         assert partial.wait_closed() == []
-    herd.wait_until(lambda: herd.ledger()["completed"] == 6)
-    assert herd.ledger()["accepted"] == 6 and herd.ledger()["lost"] == 0
+    herd.wait_ledger(completed=6, accepted=6, lost=0)
 
 
 def test_connections_go_on_twice(herd):
@@ -135,8 +133,7 @@ def test_many_connections_go_to_those_that_are_there(herd):
         victims = pids - herd.worker_pids()
         serving = [served(connection, "/%d" % number) for number, connection in enumerate(waiting)]
     assert len(serving) == 60 and not victims & set(serving)
-    herd.wait_until(lambda: herd.ledger()["completed"] == 60)
-    assert herd.ledger()["lost"] == 0
+    herd.wait_ledger(completed=60, lost=0)
 
 
 @pytest.mark.parametrize("end", ["time-out", "crash"])
@@ -152,8 +149,7 @@ def test_more_connections_than_a_channel_holds(herd, end):
             os.kill(pid, signal.SIGABRT)
         (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
         assert {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} == {other}
-    herd.wait_until(lambda: herd.ledger()["completed"] == 400)
-    assert herd.ledger()["lost"] == 0
+    herd.wait_ledger(completed=400, lost=0)
 
 
 def test_a_worker_crashes_before_it_has_come_to_what_it_was_given(herd):
@@ -171,8 +167,7 @@ def test_a_worker_crashes_before_it_has_come_to_what_it_was_given(herd):
         herd.wait_until(lambda: len(herd.worker_pids() - {0, heir, dead}) == 2)
         serving = [served(connection, "/%d" % number) for number, connection in enumerate(waiting)]
     assert len(serving) == 40 and not set(pids) & set(serving)
-    herd.wait_until(lambda: herd.ledger()["completed"] == 40)
-    assert herd.ledger()["lost"] == 0
+    herd.wait_ledger(completed=40, lost=0)
 
 
 def accepted_by(herd, pid):

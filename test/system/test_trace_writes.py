@@ -118,8 +118,7 @@ def test_the_report_names_line_class_and_cost(cowherd):
     assert report["writes"][0] == write
     assert report["bytes"] == sum(w["bytes"] for w in report["writes"]) <= report["region"]
     cowherd.wait_until(lambda: len(cowherd.workers()) == 2)
-    ledger = cowherd.ledger()
-    assert ledger["lost"] == 0 and ledger["accepted"] == ledger["completed"]
+    cowherd.wait_ledger(error_answered=0, client_gone=0, lost=0)
 
 
 def test_the_table_is_for_people(cowherd):
