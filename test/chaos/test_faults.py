@@ -115,7 +115,7 @@ def mold_stops(herd, rng, recoveries):
     stop(mold)
     os.kill(victim, rng.choice(ENDS))
     wait_until(lambda: not process_alive(victim))
-    assert answers(herd)
+    wait_until(lambda: answers(herd))
     os.kill(mold, signal.SIGCONT)
     recoveries.wait("a mold stopped and continued", lambda: all_there(herd, [victim]))
 

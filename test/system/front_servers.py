@@ -28,7 +28,11 @@ class FrontServer:
                 command(file), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         self._output = herd.directory / (name + "-output.log")
-        wait_until(self._listening, what=self.errors)
+        try:
+            wait_until(self._listening, what=self.errors)
+        except BaseException:
+            self.stop()
+            raise
 
     def _listening(self):
         assert self.process.poll() is None, self.errors()

@@ -80,9 +80,13 @@ def test_what_a_request_leaves_behind_goes_back_to_the_system(cowherd, allocator
         what=lambda: "given back: before %d, now %d" % (before, private_by_mapping(pid)),
     )
     cowherd.wait_until(lambda: near(cowherd.workers()[0]["memory"]["private"], private_by_mapping(pid)))
-    (worker,) = cowherd.workers()
-    assert worker["pid"] == pid
-    assert 0 < worker["gc"]["allocator_used"] < 8 * MIB and worker["gc"]["allocator_free"] > 0
+
+    def little_is_used():
+        told = cowherd.workers()[0]["gc"]
+        return 0 < told["allocator_used"] < 8 * MIB and told["allocator_free"] > 0
+
+    cowherd.wait_until(little_is_used, what=lambda: cowherd.workers())
+    assert cowherd.worker_pids() == {pid}
 
 
 def test_what_malloc_caches_of_every_size_is_little(cowherd):

@@ -284,7 +284,7 @@ def test_request_fails_where_nobody_listens(herd):
 def test_status_prints_a_row_for_each_worker(herd):
     for _ in range(3):
         herd.request(host="a.test")
-    herd.wait_until(lambda: all(worker["memory"]["rss"] for worker in herd.workers()))
+    herd.wait_until(lambda: all(w["memory"]["rss"] and w["state"] == "idle" for w in herd.workers()))
     result = herd.command("status")
     assert result.returncode == 0
     lines = result.stdout.split("\n")

@@ -47,6 +47,9 @@ class Demo:
         found = subprocess.run(["pgrep", "-s", str(self.process.pid), "-r", "DRST"], stdout=subprocess.PIPE, text=True)
         return files + found.stdout.split()
 
+    def wait_gone(self):
+        wait_until(lambda: self.left_behind() == [], what=lambda: "left behind: %s" % self.left_behind())
+
     def finish(self):
         if self.process and self.process.poll() is None:
             self.process.terminate()
@@ -74,7 +77,7 @@ def test_once_shows_both_apps_and_leaves_nothing(demo):
     assert '{"readings":[{"time":' in said  # the monitor's JSON
     assert "PID" in said and "web" in said  # the status table
     assert "WRONG" not in said
-    assert demo.left_behind() == []
+    demo.wait_gone()
 
 
 def test_control_c_ends_it_cleanly(demo):
@@ -82,7 +85,7 @@ def test_control_c_ends_it_cleanly(demo):
     wait_until(lambda: "Ctrl-C ends it" in demo.said(), timeout=120, what=demo.said)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everything in the foreground
     assert process.wait(60) == 0, demo.said()
-    wait_until(lambda: demo.left_behind() == [], what=lambda: "left behind: %s" % demo.left_behind())
+    demo.wait_gone()
 
 
 def test_a_taken_port_is_named(demo):
@@ -93,4 +96,4 @@ def test_a_taken_port_is_named(demo):
         process = demo.start(port, ONCE="1")
         assert process.wait(60) == 1
     assert "127.0.0.1:%d is taken" % port in demo.said()
-    assert demo.left_behind() == []
+    demo.wait_gone()

@@ -401,7 +401,7 @@ def test_a_chroot_holds_mold_and_workers(cowherd):
     assert cowherd.reload().returncode == 0
     assert cowherd.request().text == said
     wait_until(lambda: (cowherd.directory / "access.log").read_text().count('"GET / HTTP/1.1" 200') == 2)
-    assert cowherd.workers()[0]["memory"]["rss"] > 0, "looked at from outside, where /proc is"
+    cowherd.wait_until(lambda: cowherd.workers()[0]["memory"]["rss"] > 0, what="looked at from outside, where /proc is")
 
 
 @root_only

@@ -152,7 +152,7 @@ def test_a_removed_socket_file_waits_for_an_app_that_loads(cowherd):
     app.write_text(X)
     cowherd.wait_until(lambda: cowherd.reload().returncode == 0)  # (one that was tried before that may fail yet)
     assert cowherd.request().text == "x"
-    assert len(cowherd.pool()["listen"]) == 1
+    cowherd.wait_until(lambda: len(cowherd.pool()["listen"]) == 1)
 
 
 def test_what_waits_behind_a_removed_socket_file_is_answered(cowherd):
@@ -273,6 +273,7 @@ def test_the_queue_and_busy_workers_are_seen(cowherd, kind):
         assert busy.read_response(held).text == "x"
         for connection, response in zip(waiting, responses):
             assert connection.read_response(response).text == "x"
+    cowherd.wait_until(lambda: cowherd.workers()[0]["state"] == "idle")
     listen = cowherd.pool()["listen"][0]
     assert (listen["queue"], listen["queue_peak"]) == (0, 5)
     text = cowherd.command("status").stdout
@@ -485,8 +486,12 @@ def test_under_systemd_socket_activate(cowherd):
         cowherd.process = cowherd.spawn("--listen", path, "--fdname", "web", program, "run", "-c", cowherd.file)
     finally:
         cowherd.program = program
-    wait_until(path.exists)
-    assert fastcgi.request(path).text == "x"
+
+    def attempt():
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):  # it doesn't listen yet
+            return fastcgi.request(path).text
+
+    assert wait_until(attempt) == "x"
     assert cowherd.status()["supervisor"]["pid"] == cowherd.process.pid
 
 

@@ -74,8 +74,9 @@ def kept_by_one(herd, stack, count):
                 return connections[:count]
 
 
-def busy(herd):
-    return [worker["pid"] for worker in herd.workers() if worker["state"] == "busy"]
+def the_only_busy(herd):
+    busy = [worker["pid"] for worker in herd.workers() if worker["state"] == "busy"]
+    return busy[0] if len(busy) == 1 else None
 
 
 @contextlib.contextmanager
@@ -83,7 +84,7 @@ def held(herd, connection, uri="/hold"):
     """A worker, whose pid it is, is in a request of this connection for as long as the block runs."""
     response = connection.start(uri=uri, keep=True)
     with herd.gate.wait_reader():
-        (pid,) = herd.wait_until(lambda: len(busy(herd)) == 1 and busy(herd))
+        pid = herd.wait_until(lambda: the_only_busy(herd))
         yield pid
     if herd.deaths_expected:
         assert connection.wait_closed() == []
@@ -92,8 +93,7 @@ def held(herd, connection, uri="/hold"):
 
 
 def nothing_lost(herd):
-    herd.wait_until(lambda: herd.ledger()["completed"] == herd.ledger()["accepted"])
-    assert herd.ledger()["lost"] == 0
+    herd.wait_ledger(error_answered=0, client_gone=0, lost=0)
 
 
 @pytest.mark.parametrize("uri", ["/hold", "/fork-and-hold"])
@@ -135,8 +135,7 @@ def test_new_connections_whose_worker_is_killed_after_it_has_given_them(herd):
             for _ in range(2):
                 for connection in silent:
                     ask(connection)
-    herd.wait_until(lambda: herd.ledger()["completed"] == herd.ledger()["accepted"] - 1)
-    assert herd.ledger()["lost"] == 1
+    herd.wait_ledger(error_answered=0, client_gone=0, lost=1)
 
 
 @contextlib.contextmanager
@@ -241,5 +240,4 @@ def test_what_was_given_outlives_its_generation(herd, before):
                 os.kill(each, signal.SIGKILL)
             for connection, response in zip(others, responses):
                 assert pid_of(connection.read_response(response)) not in workers
-    herd.wait_until(lambda: herd.ledger()["completed"] == herd.ledger()["accepted"] - 1)
-    assert herd.ledger()["lost"] == 1
+    herd.wait_ledger(error_answered=0, client_gone=0, lost=1)

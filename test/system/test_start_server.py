@@ -122,7 +122,7 @@ def test_hup_brings_a_new_cowherd_and_no_request_fails(cowherd, started):
                     load.wait_answers(20)
                 app.write_text(VERSION % number)
                 _, new = started.restart()
-                assert started.pid_file() == new
+                cowherd.wait_until(lambda: started.pid_file() == new)  # it is taken after the control socket
                 assert fastcgi.request(started.tcp).text == str(number)
                 assert (cowherd.directory / "control.sock").exists()
             for load in (over_unix, over_tcp):

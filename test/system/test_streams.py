@@ -8,6 +8,7 @@ import pytest
 import fastcgi
 from front_servers import NGINX, Front
 from herd import plain_memory
+from test_memory import near, private_by_mapping
 
 pytestmark = plain_memory
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
@@ -106,6 +107,9 @@ class Growth:
         return self.herd.workers()[0]["memory"]["private"]
 
     def __enter__(self):
+        (pid,) = self.herd.worker_pids()
+        # What the status says is of some moment in the last seconds.
+        self.herd.wait_until(lambda: near(self.private(), private_by_mapping(pid)))
         self.before = self.peak(), self.private()
 
     def __exit__(self, kind, *unused):
