@@ -37,6 +37,12 @@ BAD = {
 }
 
 
+def hurry(herd, words):
+    """For those that would not end; a busy machine takes its time for the others."""
+    if "ready_timeout" in words:
+        herd.configure(restart={"ready_timeout": "1500ms"})
+
+
 def assert_said(text, path, line, words):
     assert re.search(words, text, re.DOTALL), text
     assert "bad.test/" in text
@@ -47,7 +53,7 @@ def assert_said(text, path, line, words):
 @pytest.mark.parametrize("name", sorted(BAD))
 def test_a_start_fails_and_says_why(cowherd, name):
     source, line, words = BAD[name]
-    cowherd.configure(restart={"ready_timeout": "1500ms"})
+    hurry(cowherd, words)
     path = cowherd.app(source, host="bad.test")
     status, said = cowherd.run_failing()
     assert status == 1
@@ -58,11 +64,12 @@ def test_a_start_fails_and_says_why(cowherd, name):
 @pytest.mark.parametrize("name", sorted(BAD))
 def test_a_reload_fails_and_nothing_else_happens(cowherd, name):
     source, line, words = BAD[name]
-    cowherd.configure(restart={"ready_timeout": "1500ms"})
     path = cowherd.app(WHOAMI, host="bad.test")
     cowherd.start()
     pids = cowherd.worker_pids()
     path.write_text(source)
+    hurry(cowherd, words)
+    cowherd.write_configuration()
     with Load(cowherd, threads=2, host="bad.test") as load:
         load.wait_answers(5)
         result = cowherd.reload()
@@ -77,6 +84,8 @@ def test_a_reload_fails_and_nothing_else_happens(cowherd, name):
     cowherd.wait_until(lambda: len(cowherd.pool()["generations"]) == 2)
     assert re.search(words, cowherd.pool()["generations"][-1]["error"] or cowherd.pool()["generations"][0]["error"], re.S)
     path.write_text(WHOAMI)
+    cowherd.pools["web"].pop("restart", None)
+    cowherd.write_configuration()
     assert cowherd.reload().returncode == 0
 
 
@@ -158,7 +167,7 @@ def test_a_descriptor_that_is_held_is_named(cowherd):
     cowherd.app("File.open('%s')\n" % data + FINE, host="c.test")
     cowherd.start()
     assert len(cowherd.wait_log("app a.test/ holds descriptor", "(%s)" % data, "all workers share it")) == 1
-    assert len(wait_until(lambda: cowherd.log_lines("app b.test/ holds descriptor", "(socket:"))) == 2
+    wait_until(lambda: len(cowherd.log_lines("app b.test/ holds descriptor", "(socket:")) == 2)
     assert not cowherd.log_lines("/dev/null"), "that has no position"
     assert not cowherd.log_lines("app c.test/ holds"), "nobody refers to it"
 
@@ -216,7 +225,7 @@ def test_a_request_without_end_is_a_500_and_its_worker_is_replaced(cowherd, path
     before = cowherd.worker_pids()
     assert cowherd.request(path, host="bad.test").status == 500
     cowherd.wait_log("GET %s: out of memory: memory limit (rlimits.as 100.0 MiB) reached (NoMemoryError)" % path)
-    assert cowherd.log_lines("%s:" % app)
+    cowherd.wait_log("%s:" % app)
     with Load(cowherd, threads=2, host="bad.test") as load:
         cowherd.wait_until(lambda: before - cowherd.worker_pids())
         load.wait_answers(5)
@@ -224,7 +233,7 @@ def test_a_request_without_end_is_a_500_and_its_worker_is_replaced(cowherd, path
     assert len(before - cowherd.worker_pids()) == 1
     assert cowherd.wait_log("told to go: it has run out of memory (rlimits)")
     assert cowherd.pool()["recycled"]["memory_limit"] == 1
-    assert (cowherd.ledger()["lost"], cowherd.ledger()["error_answered"]) == (0, 1)
+    cowherd.wait_ledger(lost=0, error_answered=1)
 
 
 def test_a_limit_of_processor_time_is_named(cowherd):

@@ -222,7 +222,7 @@ def test_a_reload_that_fails_leaves_the_old_generation_serving(cowherd, source, 
     pool = cowherd.pool()
     assert {worker["pid"] for worker in pool["workers"]} == pids
     assert (pool["mold"]["pid"], pool["generation"]) == (mold, 1)
-    assert cowherd.log_lines(path), "the log says it as well"
+    cowherd.wait_log(path)
 
     path.write_text("run ->(env) { [200, {}, ['mended']] }")
     result = cowherd.reload()
@@ -232,10 +232,11 @@ def test_a_reload_that_fails_leaves_the_old_generation_serving(cowherd, source, 
 
 
 def test_a_reload_that_takes_longer_than_ready_timeout_leaves_the_old_generation_serving(cowherd):
-    cowherd.configure(restart={"ready_timeout": "1s"})
     path = cowherd.app("run ->(env) { [200, {}, ['old']] }")
     cowherd.start()
     pids = cowherd.worker_pids()
+    cowherd.configure(restart={"ready_timeout": "1s"})
+    cowherd.write_configuration()
     path.write_text("sleep 60\nrun ->(env) { [200, {}, ['new']] }")
     result = cowherd.reload()
     assert result.returncode == 1 and result.stderr.strip()

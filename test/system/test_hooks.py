@@ -190,13 +190,15 @@ def test_replacements_that_fail_to_start_are_ordered_after_growing_pauses_and_re
 @plain_program("loading takes longer than this ready_timeout")
 def test_a_worker_start_hook_that_never_ends_is_bounded_by_ready_timeout(cowherd):
     cowherd.deaths_expected = True
-    cowherd.configure(workers=1, restart={"ready_timeout": "1s"})
+    cowherd.configure(workers=1)
     fifo = cowherd.fifo()
     start_with(cowherd, hook(cowherd, "worker_start", "File.open('%s') { |f| f.read } if File.exist?('hang')\n" % fifo))
     cowherd.write("apps/web0/hang", "")
+    cowherd.configure(restart={"ready_timeout": "2s"})
+    cowherd.write_configuration()
     result = cowherd.reload()
     assert result.returncode == 1
-    assert "not ready within restart.ready_timeout (1.0 s)" in result.stderr
+    assert "not ready within restart.ready_timeout (2.0 s)" in result.stderr
     assert "worker 0 is still in its worker_start hook %s" % (cowherd.directory / "apps/web0/worker_start_0.rb") in (
         result.stderr
     )
@@ -376,7 +378,7 @@ def test_the_time_out_of_a_request_covers_its_access_hooks(cowherd):
     assert cowherd.request("/").status == 504
     cowherd.wait_log("has run for longer than timeouts.request", "RequestTimeout")
     (cowherd.directory / "apps/web0/hang").unlink()
-    assert cowherd.request("/").status == 200
+    cowherd.wait_until(lambda: cowherd.request("/").status == 200)
 
 
 def test_an_app_of_access_hooks_alone_answers_200_where_they_pass(cowherd):
@@ -477,7 +479,7 @@ def test_the_answer_has_left_when_a_log_hook_runs(cowherd):
 
 
 def test_the_time_out_of_a_request_covers_its_log_hooks(cowherd):
-    cowherd.configure(workers=1, timeouts={"request": "300ms", "hard": "20s"})
+    cowherd.configure(workers=1, timeouts={"request": "1s", "hard": "20s"})
     start_with(cowherd, hook(cowherd, "log", "loop { }\n"))
     assert cowherd.request("/x").status == 200
     cowherd.wait_log("log hook", "has run for longer than timeouts.request")

@@ -42,6 +42,13 @@ class Manager:
         self._thread.join()
         self.socket.close()
 
+    def wait_read(self):
+        """All that was sent before has been read."""
+        marks = len(self.values("MARK"))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            own.sendto(b"MARK=1", self.socket.getsockname())
+        wait_until(lambda: len(self.values("MARK")) > marks)
+
     def values(self, key):
         return [message[key] for message in list(self.messages) if key in message]
 
@@ -187,9 +194,10 @@ def test_the_watchdog_is_fed_by_the_loop_alone(cowherd, manager):
     cowherd.signal(signal.SIGSTOP)
     try:
         wait_until(lambda: herd.process_stat(cowherd.process.pid)[0] == "T")
-        time.sleep(0.3)  # what was sent before that has come
+        told.wait_read()
         count = len(told.values("WATCHDOG"))
-        time.sleep(0.5)
+        time.sleep(0.5)  # for more than two of them
+        told.wait_read()
         assert len(told.values("WATCHDOG")) == count
     finally:
         cowherd.signal(signal.SIGCONT)

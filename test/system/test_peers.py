@@ -16,6 +16,7 @@ Held elsewhere, and not repeated here (S start_server, L Starlet, F php-fpm, U u
     M  restarts under load: no dropped connection            test_lifecycle.test_reloads_under_load_..., test_nginx, test/chaos
 """
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -49,7 +50,7 @@ def wait_current_generation(herd):
         return (
             len(now["workers"]) == herd.pools["web"]["workers"]
             and {w["generation"] for w in now["workers"]} == {now["generation"]}
-            and all(w["state"] == "idle" for w in now["workers"])
+            and all(w["state"] in ("idle", "busy") for w in now["workers"])
         )
 
     herd.wait_until(settled, what=lambda: "the current generation alone: %s" % herd.pool())
@@ -109,7 +110,7 @@ def test_a_worker_that_answers_no_signal_is_killed_after_its_time_and_the_pool_a
         cowherd.wait_until(lambda: deaf not in cowherd.worker_pids())
         cowherd.wait_log("pid %d" % deaf, " ended: signal 9")
     finally:
-        if process_alive(deaf):
+        with contextlib.suppress(ProcessLookupError):
             os.kill(deaf, signal.SIGCONT)
     wait_current_generation(cowherd)
     assert not {int(cowherd.request().text) for _ in range(20)} & old
@@ -134,7 +135,8 @@ def test_25_reloads_at_gaps_of_0_to_24_ms(cowherd):
 
 
 def listening_inodes(pid):
-    """The inodes of the listening unix sockets of a process, by path."""
+    """The inodes of the listening unix sockets of a process, by path. (The kernel's table may lack a line for a moment,
+    when others come and go.)"""
     held = {link[8:-1] for link in descriptors(pid).values() if link.startswith("socket:[")}
     listeners = {}
     with open("/proc/net/unix") as table:
@@ -149,12 +151,13 @@ def test_10_reloads_hand_the_same_socket_on(cowherd):
     cowherd.app(WHOAMI)
     cowherd.start()
     path = str(cowherd.address())
-    socket_inode, file_inode = listening_inodes(cowherd.process.pid)[path], os.stat(path).st_ino
+    socket_inode = wait_until(lambda: listening_inodes(cowherd.process.pid).get(path))
+    file_inode = os.stat(path).st_ino
     for generation in range(2, 12):
         assert cowherd.reload().returncode == 0
         cowherd.wait_generation(generation)
         worker = int(cowherd.request().text)
-        assert listening_inodes(worker)[path] == socket_inode
+        assert wait_until(lambda: listening_inodes(worker).get(path)) == socket_inode
         assert os.stat(path).st_ino == file_inode
 
 
@@ -250,7 +253,7 @@ def test_hup_with_a_syntax_error_is_logged_and_the_old_app_serves(cowherd):
 def test_workers_outlive_a_supervisor_that_is_stopped_and_continued(cowherd):
     """Stopped for longer than every time-out, and with a request in hand: nobody is killed for that, nobody missed."""
     fifo = cowherd.fifo()
-    cowherd.configure(timeouts={"request": "800ms", "hard": "1s", "header": "500ms"})
+    cowherd.configure(timeouts={"request": "1500ms", "hard": "2s", "header": "1500ms"})
     cowherd.app(
         """
         run ->(env) { File.open("%s") { |f| f.read } if env["PATH_INFO"] == "/hold"; [200, {}, ["x" * 70_000]] }
@@ -267,7 +270,7 @@ def test_workers_outlive_a_supervisor_that_is_stopped_and_continued(cowherd):
                 wait_until(lambda: process_stat(cowherd.process.pid)[0] == "T")
                 stopped = time.monotonic()
                 with Load(cowherd, threads=2, check=lambda r: r.body == b"x" * 70_000) as load:
-                    wait_until(lambda: time.monotonic() - stopped > 2.2)
+                    wait_until(lambda: time.monotonic() - stopped > 3)
                     load.wait_answers(20)
             finally:
                 cowherd.signal(signal.SIGCONT)
@@ -287,7 +290,7 @@ BROKEN_MOLDS = {"raises": "raise 'not now'\n", "exits": "exit! 3\n", "hangs": "s
 @pytest.mark.parametrize("name", sorted(BROKEN_MOLDS))
 def test_a_mold_that_fails_is_tried_again_while_the_workers_serve(cowherd, name):
     cowherd.deaths_expected = True
-    cowherd.configure(restart={"ready_timeout": "1s"})
+    cowherd.configure(restart={"ready_timeout": "2s"})
     path = cowherd.app(version("old"))
     cowherd.start()
     pids = cowherd.worker_pids()
@@ -366,7 +369,7 @@ def test_processes_that_nobody_knows_are_reaped_and_stop_nothing(cowherd):
     cowherd.app(
         """
         run ->(env) do
-          IO.popen("(sleep 0.1; exit 3) & (sleep 0.1; kill -9 $$) & sh -c 'kill -SEGV $$' & exec echo x") { |p| p.read }
+          IO.popen("(sleep 0.1; exit 3) & sh -c 'sleep 0.1; kill -9 $$' & sh -c 'kill -SEGV $$' & exec echo x") { |p| p.read }
           [200, {}, ["left"]]
         end
         """

@@ -32,7 +32,8 @@ def database(cowherd):
 def opened_by_workers(herd, database):
     herd.write(
         "apps/web0/open.rb",
-        "require 'sqlite3'\n$db = SQLite3::Database.new('%s')\n$db.busy_timeout = 60_000\n" % database,
+        "require 'sqlite3'\n$db = SQLite3::Database.new('%s')\n$db.busy_timeout = 60_000\n"
+        "$db.execute('pragma synchronous = off')\n" % database,
     )
     herd.app(APP, hooks=[{"event": "worker_start", "file": "open.rb"}])
     return herd.start()
@@ -50,7 +51,7 @@ def test_each_worker_has_its_own_connection(cowherd, database):
 
 
 def test_a_query_and_a_wait_for_a_lock_that_take_too_long_end_in_time(cowherd, database):
-    cowherd.configure(workers=1, timeouts={"request": "300ms", "hard": "60s"})
+    cowherd.configure(workers=1, timeouts={"request": "1s", "hard": "60s"})
     opened_by_workers(cowherd, database)
     pids = cowherd.worker_pids()
     assert cowherd.request("/long").status == 504

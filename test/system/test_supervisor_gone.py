@@ -12,9 +12,11 @@ from herd import HELD, Load, process_alive, process_stat, session_processes, wai
 HOLDING = (
     HELD
     + """
+FIFO = "%s"
 run ->(env) {
+  File.open(FIFO) { |f| f.read } if env["QUERY_STRING"] == "held"
   case env["PATH_INFO"]
-  when "/hold" then next [200, {}, Held.new("%s")]
+  when "/hold" then next [200, {}, Held.new(FIFO)]
   when "/loop" then loop { }
   when "/c" then 7 ** 40_000_000
   when "/retry"
@@ -96,12 +98,13 @@ def test_a_new_supervisor_starts_while_an_old_worker_finishes(cowherd, tcp):
 @pytest.mark.parametrize("uri", ["/loop", "/retry", "/c"])
 def test_time_outs_hold_without_a_supervisor(cowherd, uri):
     cowherd.configure(timeouts={"request": "700ms", "hard": "2s"})
-    cowherd.app(HOLDING % cowherd.fifo())
+    fifo = cowherd.fifo()
+    cowherd.app(HOLDING % fifo)
     cowherd.start()
     with cowherd.connect() as connection:
-        response = connection.start(uri=uri)
-        cowherd.wait_until(lambda: [w for w in cowherd.workers() if w["state"] == "busy"])
-        kill_supervisor(cowherd)
+        response = connection.start(uri=uri + "?held")
+        with fifo.wait_reader():
+            kill_supervisor(cowherd)
         assert connection.read_response(response).status == 504
     wait_until(lambda: not left_over(cowherd.process))
 
@@ -136,13 +139,13 @@ def stop_supervisor(herd):
 
 
 def test_workers_serve_while_the_supervisor_is_stopped(cowherd):
-    cowherd.configure(timeouts={"request": "300ms", "hard": "600ms", "idle": "10s"})
+    cowherd.configure(timeouts={"request": "1s", "hard": "1s", "idle": "10s"})
     cowherd.app(HOLDING % cowherd.fifo())
     cowherd.start()
     pids = cowherd.worker_pids()
     with Load(cowherd, threads=3) as load:
         stop_supervisor(cowherd)
-        until = time.monotonic() + 1.5
+        until = time.monotonic() + 2
         while time.monotonic() < until:
             load.wait_answers(20)
         cowherd.signal(signal.SIGCONT)
@@ -156,7 +159,7 @@ def test_workers_serve_while_the_supervisor_is_stopped(cowherd):
 def test_a_mold_that_reported_in_time_is_not_failed_by_a_stopped_supervisor(cowherd):
     fifo = cowherd.fifo()
     cowherd.app('run ->(env) { [200, {}, ["old"]] }')
-    cowherd.configure(restart={"ready_timeout": "1500ms"})
+    cowherd.configure(restart={"ready_timeout": "2500ms"})
     cowherd.start()
     app = cowherd.directory / "apps/web0/config.ru"
     app.write_text('File.open("%s") { |f| f.read }\nrun ->(env) { [200, {}, ["new"]] }' % fifo)
@@ -166,7 +169,7 @@ def test_a_mold_that_reported_in_time_is_not_failed_by_a_stopped_supervisor(cowh
     (mold,) = [pid for pid, title in left_over(cowherd.process).items() if "gen 2 mold" in title]
     # It has loaded, says so and waits for orders, for longer than it may take.
     wait_until(lambda: process_stat(mold)[0] == "S")
-    until = time.monotonic() + 3
+    until = time.monotonic() + 3.5
     wait_until(lambda: time.monotonic() > until)
     assert cowherd.request().text == "old"
     cowherd.signal(signal.SIGCONT)

@@ -336,7 +336,7 @@ static void a_timer_is_not_early_and_hardly_late(void **state)
     (void)state;
     wind(&timer, start_ns + 20 * MS + 1);
     loop_run(loop);
-    assert_in_range(clock_monotonic_ns() - start_ns, 20 * MS + 1, 2000 * MS);
+    assert_in_range(clock_monotonic_ns() - start_ns, 20 * MS + 1, 20000 * MS);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

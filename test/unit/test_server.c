@@ -175,7 +175,7 @@ static void test_head_deadline(void **state)
     struct strbuf bytes = encode((struct ask){ .uri = "/" });
     int silent, half;
 
-    test.pool.timeouts.header_ns = SHORT_NS;
+    test.pool.timeouts.header_ns = 5 * SHORT_NS;
     start();
     silent = client();
     half = client();
