@@ -9,6 +9,7 @@ import pytest
 
 import fastcgi
 from herd import free_port, process_alive, process_stat, wait_until
+from test_rescue import at_rest
 
 SLOW = 0.05  # s; more than what makes a request a slow one (worker/lookout.c)
 
@@ -38,8 +39,9 @@ def herd(cowherd, request):
 
 
 @contextlib.contextmanager
-def stopped(pid):
-    """What comes meanwhile, its worker is told of at once."""
+def stopped(herd, pid):
+    """What comes meanwhile, its worker is told of at once, and not in the end of the request before."""
+    at_rest(herd, pid)
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: process_stat(pid)[0] == "T")
     try:
@@ -63,12 +65,15 @@ def ask(connection):
 
 
 def kept_by_one(herd, stack, count):
-    """So many kept connections of one worker, found among more."""
+    """So many kept connections of one worker, found among more. All workers are at rest: what came now to one that is
+    not through with its last request could be another's to answer."""
     while True:
         by_pid = {}
         for _ in range(2 * count):
             connection = stack.enter_context(herd.connect())
             by_pid.setdefault(ask(connection), []).append(connection)
+        for pid in by_pid:
+            at_rest(herd, pid)
         for connections in by_pid.values():
             if len(connections) >= count:
                 return connections[:count]
@@ -154,7 +159,7 @@ def test_new_connections_do_not_wait_behind_kept_ones(cowherd):
         with held(cowherd, kept) as pid:
             began = time.monotonic()
             wait_until(lambda: time.monotonic() > began + SLOW)
-        with stopped(pid):
+        with stopped(cowherd, pid):
             new = stack.enter_context(cowherd.connect())
             fast = new.start(uri="/")
             slow = kept.start(uri="/hold", keep=True)
@@ -172,7 +177,7 @@ def test_given_connections_do_not_wait_behind_kept_ones(cowherd):
         with held(herd, slow) as pid:
             own = stack.enter_context(herd.connect())
             free = ask(own)
-            with stopped(free):
+            with stopped(herd, free):
                 with given(pid):
                     fast = other.start(uri="/", keep=True)
                 second = own.start(uri="/hold-too", keep=True)
@@ -208,7 +213,7 @@ def test_a_leaving_worker_takes_nothing_from_the_next_generation(cowherd):
         with cowherd.gate.wait_reader():
             wait_until(lambda: len(cowherd.worker_pids() - {pid, leaving}) == 1)
             (free,) = cowherd.worker_pids() - {pid, leaving}
-            with stopped(free):
+            with stopped(cowherd, free):
                 with given(pid):
                     fast = other.start(uri="/", keep=True)
                 old_gate.close()
