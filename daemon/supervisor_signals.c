@@ -41,22 +41,30 @@ static bool pools_reaped(struct supervisor *supervisor, pid_t pid, int status)
     return false;
 }
 
-/* A worker can end before its mold's answer was read: read the answers, look again, remember the rest. */
+/* A worker can end before its mold's answer was read. */
+static void read_molds(struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->pool_count; i++)
+        for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
+            generation_read_mold(g);
+}
+
+/* Who is unknown is looked for in the answers while it is still there: a mold that names what isn't is not believed. */
 void supervisor_reap(struct supervisor *supervisor)
 {
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    siginfo_t info = { 0 };
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+        int status;
+        pid_t pid = info.si_pid;
+        if (!supervisor_knows_process(supervisor, pid))
+            read_molds(supervisor);
+        if (waitpid(pid, &status, WNOHANG) != pid)
+            return;
         if (upgrade_reaped(supervisor, pid, status) || status_server_reaped(&supervisor->status_server, pid, status) ||
             pools_reaped(supervisor, pid, status))
             continue;
-        for (size_t i = 0; i < supervisor->pool_count; i++)
-            for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
-                generation_read_mold(g);
-        if (!pools_reaped(supervisor, pid, status)) {
-            orphans_add(pid, status, clock_monotonic_ns());
-            log_debug("process %ld, which nobody had announced, ended", (long)pid);
-        }
+        orphans_add(pid, status, clock_monotonic_ns());
+        log_debug("process %ld, which nobody had announced, ended", (long)pid);
     }
 }
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from herd import BUILD, PATIENCE, REPOSITORY, process_alive, wait_until
+from herd import BUILD, PATIENCE, REPOSITORY, process_alive, process_stat, session_processes, wait_until
 
 HELLO = "run ->(env) { [200, {}, ['hello']] }"
 
@@ -141,6 +141,35 @@ def test_a_mold_that_does_not_fork_is_replaced(cowherd):
     cowherd.wait_generation(2)
     cowherd.wait_ready()
     assert cowherd.request().text == "hello"
+
+
+def test_a_worker_that_ends_before_its_mold_is_heard_of_it_is_buried_as_one(cowherd):
+    """The supervisor reads of deaths first: one is known to it, the other's name waits in the mold's channel."""
+    cowherd.deaths_expected = True
+    cowherd.app(HELLO)
+    cowherd.start()
+    first, second = sorted(cowherd.worker_pids())
+    mold, supervisor = cowherd.pool()["mold"]["pid"], cowherd.process.pid
+    os.kill(mold, signal.SIGSTOP)
+    os.kill(first, signal.SIGKILL)
+    cowherd.wait_until(lambda: [worker for worker in cowherd.workers() if worker["pid"] == 0], what="one is ordered")
+    os.kill(supervisor, signal.SIGSTOP)
+    wait_until(lambda: process_stat(supervisor)[0] == "T")
+    os.kill(second, signal.SIGKILL)
+    wait_until(lambda: not process_alive(second))
+    os.kill(mold, signal.SIGCONT)
+
+    def forked():
+        there = session_processes(supervisor)
+        return [pid for pid, title in there.items() if title.endswith("(idle)") and process_stat(mold)[0] == "S"]
+
+    (short_lived,) = wait_until(forked)
+    os.kill(short_lived, signal.SIGKILL)
+    wait_until(lambda: not process_alive(short_lived))
+    os.kill(supervisor, signal.SIGCONT)
+    cowherd.wait_log("worker ", "(pid %d," % short_lived, " ended: signal 9")
+    assert not cowherd.log_lines("which is none of its workers")
+    cowherd.wait_ready()
 
 
 # -- several pools at start
