@@ -92,6 +92,7 @@ def test_a_worker_that_dies_is_buried_and_replaced(cowherd, number):
     cowherd.app(version("x"), host="a.test")
     cowherd.start()
     cowherd.request(host="a.test")
+    cowherd.wait_until(lambda: all(worker["state"] == "idle" for worker in cowherd.workers()))
     victim = cowherd.workers()[0]
     os.kill(victim["pid"], number)
     cowherd.wait_until(lambda: victim["pid"] not in cowherd.worker_pids())
