@@ -38,15 +38,23 @@ static const int *listeners;
 static size_t listener_count;
 static char stack[STACK_SIZE];
 
+/* There is a request in hand, and it is not in the books yet: a log hook may run behind one that is. */
+static bool is_open(void)
+{
+    return atomic_load_explicit(&slot->request_started_ns, memory_order_relaxed) != 0 &&
+           atomic_load(&slot->accepted) >
+               atomic_load(&slot->completed) + atomic_load(&slot->error_answered) + atomic_load(&slot->client_gone);
+}
+
 static void answer_request(void)
 {
     uint8_t records[EMERGENCY_ANSWER_SIZE];
     int fd = atomic_load_explicit(&slot->request_fd, memory_order_relaxed);
 
-    if (fd < 0 || atomic_load_explicit(&slot->request_started_ns, memory_order_relaxed) == 0 ||
-        atomic_load_explicit(&slot->request_bytes_out, memory_order_relaxed) > 0)
+    if (fd < 0 || !is_open() || atomic_load_explicit(&slot->request_bytes_out, memory_order_relaxed) > 0)
         return;
     size_t length = emergency_answer(records, (uint16_t)atomic_load(&slot->request_id), 500, 0);
+    atomic_fetch_add(&slot->request_bytes_out, length); /* the supervisor has no answer for it any more */
     if (emergency_answer_send(fd, records, length) == 0)
         atomic_fetch_add(&slot->error_answered, 1);
 }
@@ -156,7 +164,7 @@ static void on_exit_called(int status, void *data)
     if (stray_child || getpid() != process)
         return;
     lookout_hold();
-    if (in_request && atomic_load_explicit(&slot->request_bytes_out, memory_order_relaxed) > 0)
+    if (is_open() && atomic_load_explicit(&slot->request_bytes_out, memory_order_relaxed) > 0)
         atomic_fetch_add(&slot->error_answered, 1); /* the answer is cut short, as by any exception */
     else
         answer_request();

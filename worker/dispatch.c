@@ -54,8 +54,8 @@ static void publish_start(struct dispatch *dispatch)
         title_state(slot_state_name(SLOT_BUSY));
     }
     atomic_store_explicit(&slot->request_sequence, sequence + 1, memory_order_release);
+    dispatch_count(&slot->accepted); /* before there is one that a crash would answer */
     atomic_store_explicit(&slot->request_started_ns, clock_monotonic_ns(), memory_order_release);
-    dispatch_count(&slot->accepted);
 }
 
 static void publish_symbols(const struct dispatch *dispatch, const struct request *request)

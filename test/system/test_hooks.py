@@ -478,6 +478,17 @@ def test_the_answer_has_left_when_a_log_hook_runs(cowherd):
     fifo.release()
 
 
+def test_a_request_whose_log_hook_ends_the_worker_is_counted_once(cowherd):
+    cowherd.deaths_expected = True
+    cowherd.configure(workers=1)
+    start_with(cowherd, hook(cowherd, "log", "Kernel.exit!\n"))
+    for _ in range(2):
+        assert cowherd.request("/x").status == 200
+        cowherd.wait_log("exit! was called")
+    ledger = cowherd.wait_ledger()
+    assert (ledger["accepted"], ledger["completed"], ledger["error_answered"], ledger["lost"]) == (2, 2, 0, 0)
+
+
 def test_the_time_out_of_a_request_covers_its_log_hooks(cowherd):
     cowherd.configure(workers=1, timeouts={"request": "1s", "hard": "20s"})
     start_with(cowherd, hook(cowherd, "log", "loop { }\n"))
