@@ -86,6 +86,12 @@ def descriptors_by_kind(herd):
     return most
 
 
+def leaked(now, then):
+    """Which kinds have more than they had, and may have: a worker has two more once its lookout has been there."""
+    allowed = {kind: then.get(kind, 0) + (2 if kind.startswith("worker of ") else 0) for kind in now}
+    return [kind for kind, count in now.items() if count > allowed[kind]]
+
+
 class Samples:
     """A list of samples, which is written to `file` as it grows."""
 

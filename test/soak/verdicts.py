@@ -11,6 +11,7 @@ import machine
 import memory_plot
 from memory_plot import Line, Minutes, Panel
 from memory_report import Verdict, paragraph, table
+from samples import leaked
 
 KB = 1 << 10
 MIB = 1 << 20
@@ -77,9 +78,10 @@ def judge(soak):
     demand("processes, when all is quiet", f"{soak.start['processes']} as at the start", str(end["processes"]),
            end["processes"] == soak.start["processes"])
     more = {kind: count for kind, count in soak.end_descriptors.items() if count > soak.start_descriptors.get(kind, 0)}
-    demand("descriptors, when all is quiet", "none has more than at the start",
+    demand("descriptors, when all is quiet", "none has more than at the start, a worker two for its lookout",
            ", ".join(f"{kind}: {soak.start_descriptors.get(kind)} then {count}" for kind, count in more.items())
-           or f"the supervisor {soak.end_descriptors['supervisor']}, as then", not more)
+           or f"the supervisor {soak.end_descriptors['supervisor']}, as then",
+           not leaked(soak.end_descriptors, soak.start_descriptors))
     judge_memory(demand, samples)
     if soak.minutes >= 5:
         counts = {rule: sum(pool["recycled"][rule] for pool in end["pools"].values()) for rule in RECYCLED}
