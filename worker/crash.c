@@ -91,6 +91,7 @@ static void hand_over_connections(void)
     const int64_t until_ns = clock_monotonic_ns() + PATIENCE_NS;
     struct rlimit limit;
 
+    atomic_store(&slot->handing, 1); /* the supervisor has what it is sent, and need not look for more here */
     take_what_waits();
     if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur > DESCRIPTORS_MAX)
         limit.rlim_cur = DESCRIPTORS_MAX;

@@ -219,6 +219,33 @@ def test_a_worker_that_crashes_is_given_nothing_more(herd):
     assert not serving & set(pids)
 
 
+@plain_memory
+def test_connections_that_were_handed_over_are_not_taken_once_more(herd):
+    """The time of a crashed worker's request is over while it stands still behind that: each has one owner after it."""
+    herd.start()
+    (pid,) = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection) for connection in accepted(herd, 4)]
+        at_rest(herd, pid)
+        herd.signal(signal.SIGSTOP)
+        wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
+        slow = stack.enter_context(herd.connect())
+        response = slow.start(uri="/c")
+        wait_until(lambda: process_title(pid).endswith("(busy)"))
+        fill(pid)
+        os.kill(pid, signal.SIGSEGV)
+        wait_until(lambda: is_crashing(pid))
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: process_stat(pid)[0] == "T")
+        herd.signal(signal.SIGCONT)
+        assert slow.read_response(response).status == 500
+        (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
+        herd.wait_until(lambda: sum(worker["connections"] for worker in herd.workers()) == len(waiting))
+        for number, connection in enumerate(waiting):
+            assert served(connection, "/%d" % number) == other
+    herd.wait_ledger(completed=4, error_answered=1, lost=0)
+
+
 def test_connections_that_wait_for_a_worker_are_carried_over_an_upgrade(herd):
     """The next worker is still in its hook."""
     gate = herd.fifo()
