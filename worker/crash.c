@@ -79,9 +79,15 @@ static void take_what_waits(void)
 static bool await_room(int64_t until_ns)
 {
     struct pollfd wait = { .fd = channel, .events = POLLOUT };
-    int64_t now_ns = clock_monotonic_ns();
+    int64_t now_ns;
+    int ready = -1;
 
-    return now_ns < until_ns && poll(&wait, 1, clock_poll_timeout_ms(until_ns, now_ns)) == 1;
+    while (ready == -1 && (now_ns = clock_monotonic_ns()) < until_ns) {
+        ready = poll(&wait, 1, clock_poll_timeout_ms(until_ns, now_ns));
+        if (ready == -1 && errno != EINTR)
+            break;
+    }
+    return ready == 1;
 }
 
 /* Nothing of this process's memory is needed for it but what is above. */

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import time
 
 import pytest
 
@@ -190,6 +191,12 @@ def is_crashing(pid):
     return not caught >> (signal.SIGSEGV - 1) & 1 and process_stat(pid)[0] == "S"
 
 
+def is_pending(pid, number):
+    with open("/proc/%d/status" % pid) as status:
+        pending = int(next(line for line in status if line.startswith("ShdPnd")).split()[1], 16)
+    return pending >> (number - 1) & 1
+
+
 def fill(pid):
     """The output of a worker whose supervisor does not read: its next word waits."""
     output = os.open("/proc/%d/fd/2" % pid, os.O_WRONLY | os.O_NONBLOCK)
@@ -217,6 +224,28 @@ def test_a_worker_that_crashes_is_given_nothing_more(herd):
         herd.wait_until(lambda: len(herd.worker_pids() - set(pids)) == 2)
         serving = {served(orphan, "/orphan"), served(handed_over, "/handed-over")}
     assert not serving & set(pids)
+
+
+@plain_memory
+def test_a_signal_while_a_crashing_worker_waits_for_room_costs_no_connection(herd):
+    """The supervisor's reminder that a request is overdue may come then."""
+    herd.start()
+    (pid,) = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection) for connection in accepted(herd, 400)]
+        at_rest(herd, pid)
+        herd.signal(signal.SIGSTOP)
+        wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
+        crashed = time.monotonic()
+        os.kill(pid, signal.SIGSEGV)
+        wait_until(lambda: is_crashing(pid))
+        os.kill(pid, signal.SIGALRM)
+        wait_until(lambda: not is_pending(pid, signal.SIGALRM) and process_stat(pid)[0] == "S")
+        herd.signal(signal.SIGCONT)
+        if time.monotonic() - crashed > 0.5:
+            pytest.skip("this machine was too slow: a crashing worker waits for a second")
+        (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
+        assert {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} == {other}
 
 
 @plain_memory
