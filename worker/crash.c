@@ -36,6 +36,7 @@ static pid_t process;
 static int channel;
 static const int *listeners;
 static size_t listener_count;
+static volatile sig_atomic_t next_fd; /* to be looked at: a crash within a crash goes on there */
 static char stack[STACK_SIZE];
 
 /* There is a request in hand, and it is not in the books yet: a log hook may run behind one that is. */
@@ -101,10 +102,12 @@ static void hand_over_connections(void)
     take_what_waits();
     if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur > DESCRIPTORS_MAX)
         limit.rlim_cur = DESCRIPTORS_MAX;
-    for (int fd = 0; fd < (int)limit.rlim_cur; fd++)
+    while (next_fd < (int)limit.rlim_cur) {
+        int fd = next_fd++;
         if (fd != unbegun_in_hand() && unbegun_connection(fd, listeners, listener_count))
             while (channel_send(channel, &message, &fd, 1) == -1 && errno == EAGAIN && await_room(until_ns))
                 continue;
+    }
 }
 
 /* Short lines: longer ones would be allocated. */

@@ -184,11 +184,11 @@ def accepted_by(herd, pid):
     return connection
 
 
-def is_crashing(pid):
+def is_crashing(pid, number=signal.SIGSEGV):
     """It is in its handler, and waits there."""
     with open("/proc/%d/status" % pid) as status:
         caught = int(next(line for line in status if line.startswith("SigCgt")).split()[1], 16)
-    return not caught >> (signal.SIGSEGV - 1) & 1 and process_stat(pid)[0] == "S"
+    return not caught >> (number - 1) & 1 and process_stat(pid)[0] == "S"
 
 
 def is_pending(pid, number):
@@ -273,6 +273,27 @@ def test_connections_that_were_handed_over_are_not_taken_once_more(herd):
         for number, connection in enumerate(waiting):
             assert served(connection, "/%d" % number) == other
     herd.wait_ledger(completed=4, error_answered=1, lost=0)
+
+
+@plain_memory
+def test_a_worker_that_crashes_while_it_crashes_hands_over_each_connection_once(herd):
+    herd.start()
+    (pid,) = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection) for connection in accepted(herd, 4)]
+        at_rest(herd, pid)
+        herd.signal(signal.SIGSTOP)
+        wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
+        fill(pid)
+        for number in (signal.SIGSEGV, signal.SIGABRT):
+            os.kill(pid, number)
+            wait_until(lambda: is_crashing(pid, number))
+        herd.signal(signal.SIGCONT)
+        (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
+        herd.wait_until(lambda: sum(worker["connections"] for worker in herd.workers()) == len(waiting))
+        for number, connection in enumerate(waiting):
+            assert served(connection, "/%d" % number) == other
+    herd.wait_ledger(completed=4, lost=0)
 
 
 def test_connections_that_wait_for_a_worker_are_carried_over_an_upgrade(herd):
