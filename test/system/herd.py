@@ -388,13 +388,13 @@ class Herd:
         )
 
     def wait_generation(self, number, pool="web"):
-        """The generation serves, and no idle worker of an older one is left that might still accept."""
+        """The generation serves, and no idle worker of an older one is left that might still accept. (The status says
+        "draining" of those that are told to; their titles say when they have read it.)"""
 
         def taken_over():
             now = self.pool(pool)
-            return now["generation"] == number and not [
-                worker for worker in now["workers"] if worker["generation"] != number and worker["state"] == "idle"
-            ]
+            older = [worker["pid"] for worker in now["workers"] if worker["generation"] != number]
+            return now["generation"] == number and not any(process_title(pid).endswith("(idle)") for pid in older)
 
         self.wait_until(taken_over, what=lambda: "generation %d of %s: %s" % (number, pool, self.pool(pool)))
 
