@@ -65,9 +65,10 @@ static bool give_ready(struct lookout *lookout, uint64_t turn)
     atomic_store(&lookout->slot->handing, 1);
     int count = epoll_wait(table->epoll_fd, events, EVENTS, 0);
     for (int i = 0; i < count; i++) {
+        if (*(enum event_source *)events[i].data.ptr != SOURCE_CONNECTION)
+            continue;
         struct connection *connection = events[i].data.ptr;
-        if (connection->source != SOURCE_CONNECTION || connection->wait == WAIT_LINGER ||
-            connection->wait == WAIT_NOTHING)
+        if (connection->wait == WAIT_LINGER || connection->wait == WAIT_NOTHING)
             continue;
         if (handback_give(lookout->queue, table, connection))
             given++;
