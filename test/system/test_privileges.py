@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from herd import BUILD, descriptors, process_alive, wait_until
+from herd import BUILD, descriptors, plain_memory, process_alive, wait_until
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="takes root, who alone can change to another user")
 
@@ -180,6 +180,7 @@ def test_who_may_not_use_the_control_socket_is_told_who_may(cowherd):
     assert asked.stderr.startswith("control.sock: Permission denied (the control socket is for root and for the user")
 
 
+@plain_memory
 def test_every_resource_limit_is_applied(cowherd):
     settable = {}
     for name, (title, value) in LIMITS.items():

@@ -483,7 +483,9 @@ def test_under_systemd_socket_activate(cowherd):
     program = cowherd.program
     try:
         cowherd.program = "systemd-socket-activate"
-        cowherd.process = cowherd.spawn("--listen", path, "--fdname", "web", program, "run", "-c", cowherd.file)
+        # (Of the environment it hands on what it is told to.)
+        options = ["--listen", path, "--fdname", "web", "--setenv", "ASAN_OPTIONS=" + ENVIRONMENT["ASAN_OPTIONS"]]
+        cowherd.process = cowherd.spawn(*options, program, "run", "-c", cowherd.file)
     finally:
         cowherd.program = program
 

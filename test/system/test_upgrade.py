@@ -13,7 +13,18 @@ from random import Random
 import pytest
 
 import fastcgi
-from herd import BUILD, WHOAMI, Load, descriptors, free_port, process_alive, process_stat, process_title, wait_until
+from herd import (
+    BUILD,
+    WHOAMI,
+    Load,
+    descriptors,
+    free_port,
+    plain_memory,
+    process_alive,
+    process_stat,
+    process_title,
+    wait_until,
+)
 from test_sockets import hand_over, unix_listener
 
 FORMAT = b"cowherd-state 1"
@@ -336,6 +347,7 @@ MISHAPS = {
 }
 
 
+@plain_memory
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 @pytest.mark.parametrize("how", MISHAPS)
 def test_crash_in_the_adoption_goes_back(installed, how):
