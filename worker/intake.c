@@ -250,6 +250,19 @@ bool intake_accept(struct intake *intake, int fd)
     return connection->fd == -1;
 }
 
+void intake_accept_for_others(struct intake *intake, int queue, int fd)
+{
+    struct connection_table *connections = &intake->connections;
+    struct connection *connection = connection_open(connections, fd);
+
+    if (!connection_await(connections, connection, WAIT_HEAD, intake->now_ns))
+        return;
+    if (handback_give(queue, connections, connection))
+        connection_forget_given(connections);
+    else
+        intake_receive(intake, connection);
+}
+
 void intake_take_over(struct intake *intake, int fd)
 {
     struct connection *connection = connection_open(&intake->connections, fd);

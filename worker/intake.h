@@ -42,7 +42,10 @@ void intake_close(struct intake *intake);
  */
 bool intake_accept(struct intake *intake, int fd);
 
-/* The same for one from the supervisor, which puts a copy into the escrow by itself. */
+/* Gives it to other workers (handback.h) without a look at it; where that can't be, the same as intake_accept. */
+void intake_accept_for_others(struct intake *intake, int queue, int fd);
+
+/* As intake_accept, for one from the supervisor, which puts a copy into the escrow by itself. */
 void intake_take_over(struct intake *intake, int fd);
 
 /* The next one from other workers (handback.h), to be received from now or later. NULL: there is none. */

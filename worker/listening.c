@@ -187,6 +187,15 @@ static struct connection *take_given(struct listening *listening)
     return given;
 }
 
+/* The last request came in the same turn, and what woke this worker has to wake another one. */
+static bool is_for_others(const struct listening *listening)
+{
+    const struct server_options *options = listening->options;
+
+    return !listening->intake->draining && listening->queue != NULL && !has_room(listening) &&
+           scoreboard_another_serves(options->board, options->slot);
+}
+
 static bool admit(const struct listening *listening, int fd, const struct sockaddr *client)
 {
     const int on = 1;
@@ -236,6 +245,10 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
     }
     if (full)
         make_room(listening);
+    if (is_for_others(listening)) {
+        intake_accept_for_others(listening->intake, listening->options->handback, fd);
+        return ACCEPTED_NONE;
+    }
     return intake_accept(listening->intake, fd) ? ACCEPTED_DONE : ACCEPTED_OPEN;
 }
 
@@ -294,6 +307,11 @@ static bool must_accept(const struct listening *listening)
 
 static bool may_take(const struct listening *listening, bool ordered, int round)
 {
+    const struct server_options *options = listening->options;
+
+    /* Whoever comes next is told of what waits. */
+    if (!has_room(listening) && !scoreboard_another_serves(options->board, options->slot))
+        return false;
     return (!ordered && !is_told_to_drain(listening)) || (round == 0 && must_accept(listening));
 }
 

@@ -1,5 +1,6 @@
 """Workers that have served, lived or grown enough are replaced, and no client notices."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,7 +8,17 @@ import signal
 import pytest
 
 import fastcgi
-from herd import SLOWNESS, WHOAMI, Load, descriptors, plain_memory, process_alive, session_processes, wait_until
+from herd import (
+    SLOWNESS,
+    WHOAMI,
+    Load,
+    descriptors,
+    plain_memory,
+    process_alive,
+    process_stat,
+    session_processes,
+    wait_until,
+)
 
 GROWING = """
 $kept = []
@@ -141,6 +152,37 @@ def test_a_worker_whose_mold_is_gone_serves_on(cowherd):
     os.kill(mold, signal.SIGKILL)
     cowherd.wait_log("mold", "pid %d" % mold, "SIGKILL")
     assert {cowherd.request().text for _ in range(30)} == {str(pid)}
+
+
+def continue_process(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_last_request_is_the_last_also_where_a_connection_came_with_it(cowherd, workers):
+    """One look tells a worker of both. The other connection is the next worker's, or another's, who is woken."""
+    cowherd.configure(workers=workers, recycle={"requests": 3, "jitter": 0}, timeouts={"idle": "60s"})
+    cowherd.app(WHOAMI)
+    cowherd.start()
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(cowherd.connect())
+        pid = int(kept.request(keep=True).text)
+        others = [cowherd.pool()["mold"]["pid"], *(cowherd.worker_pids() - {pid})]
+        for each in [*others, pid]:
+            if each == pid:
+                kept.request(keep=True)
+            os.kill(each, signal.SIGSTOP)
+            stack.callback(continue_process, each)
+            wait_until(lambda each=each: process_stat(each)[0] == "T")
+        new = stack.enter_context(cowherd.connect())
+        fast, last = new.start(), kept.start(keep=True)
+        continue_process(pid)
+        assert int(kept.read_response(last).text) == pid
+        for other in others:
+            continue_process(other)
+        assert int(new.read_response(fast).text) != pid
+    cowherd.wait_ledger(accepted=4, completed=4)
 
 
 # -- age
