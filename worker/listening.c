@@ -193,7 +193,7 @@ static bool is_for_others(const struct listening *listening)
     const struct server_options *options = listening->options;
 
     return !listening->intake->draining && listening->queue != NULL && !has_room(listening) &&
-           scoreboard_another_serves(options->board, options->slot);
+           scoreboard_others_take(options->board, options->slot);
 }
 
 static bool admit(const struct listening *listening, int fd, const struct sockaddr *client)
@@ -310,7 +310,7 @@ static bool may_take(const struct listening *listening, bool ordered, int round)
     const struct server_options *options = listening->options;
 
     /* Whoever comes next is told of what waits. */
-    if (!has_room(listening) && !scoreboard_another_serves(options->board, options->slot))
+    if (!has_room(listening) && !scoreboard_others_take(options->board, options->slot))
         return false;
     return (!ordered && !is_told_to_drain(listening)) || (round == 0 && must_accept(listening));
 }
