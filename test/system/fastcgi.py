@@ -25,7 +25,7 @@ PIECE = 32768
 Record = namedtuple("Record", "version type request_id content padding")
 
 
-class ConnectionClosed(Exception):
+class ConnectionClosed(ConnectionError):
     """The peer closed the connection before the answer was whole; `response` holds what had come."""
 
     def __init__(self, message, response=None):

@@ -5,7 +5,6 @@ import random
 import signal
 from pathlib import Path
 
-import fastcgi
 import pytest
 
 from herd import Load, process_alive, wait_until
@@ -102,7 +101,7 @@ class Reader(Load):
         try:
             with self.herd.connect() as connection:
                 response = connection.request(uri="/?%d" % number)
-        except (fastcgi.ConnectionClosed, ConnectionError) as error:
+        except ConnectionError as error:
             self.closed.append(error)
             return self._one(client)
         if response.status == 200 and response.body != record(number):
