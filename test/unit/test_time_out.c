@@ -33,58 +33,72 @@
 
 struct endless {
     const char *name;
-    const char *code;
+    const char *code;   /* `overdue` starts the signals: where it may be hit from */
     const char *line;   /* in the backtrace; NULL: any; "": no exception comes out */
     const char *result; /* of $result afterwards */
 };
 
 static const struct endless endless[] = {
-    { "loop", "begin; loop { }; ensure; $result = 1; end", "code.rb:1", "1" },
-    { "while", "begin\nx = 0\nwhile true\nx += 1\nend\nensure\n$result = 1\nend", "code.rb:", "1" },
-    { "an empty while", "begin\nwhile true; end\nensure\n$result = 1\nend", "code.rb:2", "1" },
+    { "loop", "begin; overdue; loop { }; ensure; $result = 1; end", "code.rb:1", "1" },
+    { "while", "begin\noverdue\nx = 0\nwhile true\nx += 1\nend\nensure\n$result = 1\nend", "code.rb:", "1" },
+    { "an empty while", "begin\noverdue; while true; end\nensure\n$result = 1\nend", "code.rb:2", "1" },
     { "nested blocks",
-      "[1].each { |a|\nbegin\n{ 1 => 2 }.each { 1_000_000_000.times { |i|\ni + 1 } }\nensure\n$result = 1\nend }",
+      "[1].each { |a|\nbegin\noverdue\n{ 1 => 2 }.each { 1_000_000_000.times { |i|\ni + 1 } }\nensure\n"
+      "$result = 1\nend }",
       "code.rb:", "1" },
     { "recursion that is rescued",
-      "def deep(n); deep(n + 1); end\nbegin\nwhile true\nbegin; deep(0); rescue SystemStackError; end\nend\nensure\n"
-      "$result = 1\nend",
+      "def deep(n); deep(n + 1); end\nbegin\noverdue\nwhile true\nbegin; deep(0); rescue SystemStackError; end\n"
+      "end\nensure\n$result = 1\nend",
       NULL, "1" },
-    { "rescue and retry", "begin\nwhile true; end\nrescue => e\nretry\nensure\n$result = 1\nend", "code.rb:2", "1" },
-    { "rescue Exception and retry", "$result = 0\nbegin\nwhile true; end\nrescue Exception\n$result = 1\nretry\nend",
-      NULL, "1" },
-    { "an ensure that never ends", "begin\nwhile true; end\nensure\n$result = 1\nwhile true; end\nend", NULL, "1" },
-    { "an ensure after another", "begin; begin; while true; end; ensure; $result = 1; end; ensure; $result += 1; end",
-      "code.rb:1", "2" },
-    { "sleep", "begin; sleep 60; while true; end; ensure; $result = 1; end", "code.rb:1", "1" },
-    { "a pipe without a writer's word", "r, w = IO.pipe; begin; r.read(1); ensure; $result = 1; end", "code.rb:1",
+    { "rescue and retry", "begin\noverdue; while true; end\nrescue => e\nretry\nensure\n$result = 1\nend", "code.rb:2",
       "1" },
-    { "a pipe, rescued once", "r, w = IO.pipe; begin; r.read(1); rescue => e; $result = 1; end; while true; end",
-      "code.rb:1", NULL },
-    { "a fiber", "Fiber.new { begin; while true; end; ensure; $result = 1; end }.resume", "code.rb:1", "1" },
-    { "an ensure that breaks out", "[1].each { |i| begin; while true; end; ensure; $result = 1; break; end }", "",
+    { "rescue Exception and retry",
+      "$result = 0\nbegin\noverdue if $result == 0\nwhile true; end\nrescue Exception\n$result = 1\nretry\nend", NULL,
       "1" },
-    { "sorting", "a = (0...10_000).map { |i| i.to_s }; while true; a.sort; end", "code.rb:1", NULL },
-    { "a block for a method in C", "begin; (1..).each { |i| [3, 2].sort { |x, y| x <=> y } }; ensure; $result = 1; end",
-      NULL, "1" },
+    { "an ensure that never ends", "begin\noverdue\nwhile true; end\nensure\n$result = 1\nwhile true; end\nend", NULL,
+      "1" },
+    { "an ensure after another",
+      "begin; begin; overdue; while true; end; ensure; $result = 1; end; ensure; $result += 1; end", "code.rb:1", "2" },
+    { "sleep", "begin; overdue; sleep 60; while true; end; ensure; $result = 1; end", "code.rb:1", "1" },
+    { "a pipe without a writer's word", "r, w = IO.pipe; begin; overdue; r.read(1); ensure; $result = 1; end",
+      "code.rb:1", "1" },
+    { "a pipe, rescued once",
+      "r, w = IO.pipe; overdue; begin; r.read(1); rescue => e; $result = 1; end; while true; end", "code.rb:1", NULL },
+    { "a fiber", "Fiber.new { begin; overdue; while true; end; ensure; $result = 1; end }.resume", "code.rb:1", "1" },
+    { "an ensure that breaks out", "[1].each { |i| begin; overdue; while true; end; ensure; $result = 1; break; end }",
+      "", "1" },
+    { "sorting", "a = (0...10_000).map { |i| i.to_s }; overdue; while true; a.sort; end", "code.rb:1", NULL },
+    { "a block for a method in C",
+      "begin; overdue; (1..).each { |i| [3, 2].sort { |x, y| x <=> y } }; ensure; $result = 1; end", NULL, "1" },
     { "method_missing",
       "class Odd; def method_missing(*a); $result = 1; end; def respond_to_missing?(*); true; end; end\n"
-      "odd = Odd.new\nf = -> { odd.name }\nwhile true; f.call; end",
+      "odd = Odd.new\nf = -> { odd.name }\nf.call\noverdue\nwhile true; f.call; end",
       "code.rb:", "1" },
     { "initialize and super",
       "class Base; def initialize(a); @a = a; end; end\n"
       "class Sub < Base; def initialize(a); super; end; define_method(:a) { @a }; end\n"
-      "begin; while true; Sub.new(1).a; end; ensure; $result = 1; end",
+      "begin; overdue; while true; Sub.new(1).a; end; ensure; $result = 1; end",
       "code.rb:", "1" },
-    { "catch and throw", "begin; while true; catch(:x) { throw :x }; end; ensure; $result = 1; end", NULL, "1" },
-    { "big strings", "s = 'a' * 1_000_000; while true; s.index('b'); end", "code.rb:1", NULL },
+    { "catch and throw", "begin; overdue; while true; catch(:x) { throw :x }; end; ensure; $result = 1; end", NULL,
+      "1" },
+    { "big strings", "s = 'a' * 1_000_000; overdue; while true; s.index('b'); end", "code.rb:1", NULL },
 };
 
 static struct slot slot;
+
+static mrb_value start_signals(mrb_state *mrb, mrb_value self)
+{
+    struct itimerval timer = { .it_interval.tv_usec = PERIOD_US, .it_value.tv_usec = FIRST_US };
+    (void)mrb;
+    setitimer(ITIMER_REAL, &timer, NULL);
+    return self;
+}
 
 static struct vm *open_vm(void)
 {
     struct vm *vm = vm_open("test");
     rack_failure_define(vm->mrb);
+    mrb_define_method(vm->mrb, vm->mrb->kernel_module, "overdue", start_signals, MRB_ARGS_NONE());
     return vm;
 }
 
@@ -97,12 +111,6 @@ static mrb_value run_code(mrb_state *mrb, void *data)
     if (mrb->exc != NULL)
         mrb_exc_raise(mrb, mrb_obj_value(mrb->exc));
     return result;
-}
-
-static void start_signals(void)
-{
-    struct itimerval timer = { .it_interval.tv_usec = PERIOD_US, .it_value.tv_usec = FIRST_US };
-    setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 static void stop_signals(void)
@@ -120,7 +128,6 @@ static struct strbuf run_overdue(struct vm *vm, const char *code)
     slot.request_sequence++;
     atomic_store(&slot.overdue_sequence, slot.request_sequence);
     time_out_begin(vm->mrb);
-    start_signals();
     if (!vm_call(vm, run_code, (void *)code, &result))
         vm_describe_exception(vm, result, &text);
     stop_signals();
@@ -212,7 +219,7 @@ static void test_the_running_interpreter(void **state)
     time_out_open(&slot, INT64_C(200000000));
     for (int i = 0; i < 4; i++) {
         struct vm *vm = i % 2 == 0 ? second : first;
-        struct strbuf text = run_overdue(vm, "while true; end");
+        struct strbuf text = run_overdue(vm, "overdue; while true; end");
         assert_non_null(strstr(text.data, "RequestTimeout"));
         assert_null(first->mrb->code_fetch_hook);
         assert_null(second->mrb->code_fetch_hook);
