@@ -89,7 +89,8 @@ class Clients:
 
     @property
     def failed(self):
-        return sum(self.outcomes.values()) - self.answered
+        with self._lock:  # both figures of the same moment
+            return sum(self.outcomes.values()) - self.answered
 
     def wait_answers(self, count):
         target = self.answered + count
@@ -170,7 +171,7 @@ class Clients:
         head = fastcgi.head(host=self.host, body_length=len(body) or None, **about)
         request = head + fastcgi.stream(fastcgi.STDIN, body)
         with self.herd.connect(self.pool) as connection:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # an answer may have come before that
+            with contextlib.suppress(ConnectionError):  # an answer may have come before that
                 sent = connection.socket.send(request)
                 if sent < len(request):
                     connection.send(request[sent:])

@@ -2,7 +2,7 @@
 
 import os
 
-from herd import process_alive, session_processes, wait_until
+from herd import process_stat, session_processes, wait_until
 
 
 def assert_nothing_failed(clients, herd):
@@ -21,12 +21,30 @@ def assert_as_after_the_start(herd, workers):
 
 
 def children_that_nobody_reaps(pid):
+    """One that ends is among them for a moment."""
     with open("/proc/%d/task/%d/children" % (pid, pid)) as children:
-        return [child for child in children.read().split() if not process_alive(int(child))]
+        stats = {child: process_stat(int(child)) for child in children.read().split()}
+    return [child for child, stat in stats.items() if stat and stat[0] == "Z"]
+
+
+def assert_no_zombie(pid):
+    wait_until(lambda: not children_that_nobody_reaps(pid), what=lambda: children_that_nobody_reaps(pid))
 
 
 def descriptors(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def settled(read):
+    """A figure that is the same ten times."""
+    last = []
+
+    def same():
+        last.append(read())
+        return len(last) >= 10 and all(figure == last[-1] for figure in last[-10:])
+
+    wait_until(same, what=lambda: last[-10:])
+    return last[-1]
 
 
 def private_bytes(pid):
@@ -41,21 +59,11 @@ class Soundness:
 
     def __init__(self, herd):
         self.herd, self.pid = herd, herd.process.pid
-        self.processes = len(session_processes(self.pid))
-        self.descriptors = self.settled(lambda: descriptors(self.pid))
+        # (Who forks a worker for the mold may still be there, and who asked for the status connected.)
+        self.processes, self.descriptors = settled(
+            lambda: (len(session_processes(self.pid)), descriptors(self.pid))
+        )
         self.private = [private_bytes(self.pid)]
-
-    @staticmethod
-    def settled(read):
-        """A figure that is the same ten times."""
-        last = []
-
-        def same():
-            last.append(read())
-            return len(last) >= 10 and len(set(last[-10:])) == 1
-
-        wait_until(same, what=lambda: last[-10:])
-        return last[-1]
 
     def check(self):
         """Returns the ledger."""
@@ -65,9 +73,7 @@ class Soundness:
         herd.wait_until(
             lambda: len(session_processes(self.pid)) == self.processes, what=lambda: session_processes(self.pid)
         )
-        herd.wait_until(
-            lambda: not children_that_nobody_reaps(self.pid), what=lambda: children_that_nobody_reaps(self.pid)
-        )
+        assert_no_zombie(self.pid)
         herd.wait_until(
             lambda: descriptors(self.pid) == self.descriptors,
             what=lambda: "%d descriptors, %d before" % (descriptors(self.pid), self.descriptors),

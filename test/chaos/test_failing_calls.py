@@ -11,6 +11,7 @@ import pytest
 
 import herd as herd_module
 from herd import BUILD, plain_memory, wait_until
+from soundness import descriptors, settled
 
 LIBRARY = BUILD / "chaos" / "failing_calls.so"
 APP = 'run ->(env) { [200, {}, ["fine"]] }\n'
@@ -36,8 +37,8 @@ class Calls:
     def failing(self, first, count):
         """`count` calls fail, from the one that comes after `first` others."""
         now = self.calls
+        self._set("first", now + first)  # (none fails before it is said how many)
         self._set("after", now + first + count)
-        self._set("first", now + first)
         try:
             yield
         finally:
@@ -134,10 +135,10 @@ class Rest:
         for act in ACTS * 2:
             act(herd)
             self._reload()
-        self.kept = self._settled()
+        self.kept = settled(self._now)
 
     def _now(self):
-        return self.calls.blocks, len(os.listdir("/proc/%d/fd" % self.herd.process.pid))
+        return self.calls.blocks, descriptors(self.herd.process.pid)
 
     def _reload(self):
         """Without faults."""
@@ -145,16 +146,6 @@ class Rest:
         assert herd.reload().returncode == 0
         herd.wait_until(lambda: len(herd.pool()["generations"]) == 1 and len(herd.worker_pids()) == 2, what=herd.pool)
         herd.wait_ready()
-
-    def _settled(self):
-        seen = []
-
-        def same():
-            seen.append(self._now())
-            return len(seen) >= 10 and len(set(seen[-10:])) == 1
-
-        wait_until(same, what=lambda: seen[-10:])
-        return seen[-1]
 
     def wait(self, what):
         self._reload()

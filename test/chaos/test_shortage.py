@@ -16,7 +16,8 @@ import pytest
 import fastcgi
 from clients import Clients, app
 from herd import BUILD, PATIENCE, plain_memory, session_processes, wait_until
-from test_chaos import assert_as_after_the_start, children_that_nobody_reaps, recycled
+from soundness import assert_as_after_the_start, assert_no_zombie, descriptors, settled
+from test_chaos import recycled
 
 STORE = """
 run ->(env) { [200, {}, [Cowherd.store.increment("n").to_s]] }
@@ -26,7 +27,7 @@ run ->(env) { [200, {}, [Cowherd.store.increment("n").to_s]] }
 HUNGRY = """
 run ->(env) do
   kept = []
-  env["QUERY_STRING"].to_i.times { |n| kept << n.chr * 100_000 }
+  env["QUERY_STRING"].to_i.times { kept << "x" * 100_000 }
   [200, {}, [kept.size.to_s]]
 end
 """
@@ -107,10 +108,6 @@ def status_of(pid, field):
         return next(int(line.split()[1]) for line in status if line.startswith(field + ":"))
 
 
-def descriptors(pid):
-    return len(os.listdir("/proc/%d/fd" % pid))
-
-
 def first_free_descriptor(pid):
     taken = {int(name) for name in os.listdir("/proc/%d/fd" % pid)}
     return min(set(range(len(taken) + 1)) - taken)
@@ -125,7 +122,8 @@ class Watched:
     def __init__(self, herd):
         self.herd, self.supervisor = herd, herd.process.pid
         self.workers = len(herd.workers())
-        self.descriptors = {"the supervisor": descriptors(self.supervisor), "the mold": descriptors(self.mold())}
+        mold = self.mold()
+        self.descriptors = settled(lambda: (descriptors(self.supervisor), descriptors(mold)))
         self.resident = status_of(self.supervisor, "RssAnon")
 
     def mold(self):
@@ -138,11 +136,12 @@ class Watched:
         herd = self.herd
         herd.wait_ready()
         assert_as_after_the_start(herd, self.workers)
-        herd.wait_until(lambda: children_that_nobody_reaps(self.supervisor) == [], what="no zombie")
+        assert_no_zombie(self.supervisor)
+        mold = self.mold()
         herd.wait_until(
-            lambda: descriptors(self.supervisor) == self.descriptors["the supervisor"]
-            and descriptors(self.mold()) == self.descriptors["the mold"],
-            what=lambda: "descriptors as before: %s" % self.descriptors,
+            lambda: (descriptors(self.supervisor), descriptors(mold)) == self.descriptors,
+            what=lambda: "descriptors of supervisor and mold as before: %s, %s"
+            % ((descriptors(self.supervisor), descriptors(mold)), self.descriptors),
         )
         # Up to seven small blocks of each size stay with malloc, and the pages that they are on; a single one of the large
         # configurations would be 800 kB.
@@ -228,7 +227,8 @@ def test_20_times_no_room_for_logs(cowherd, disk, rng, times, tell):
         for number in range(rounds):
             told, full = tellings(cowherd), place and number % 2 == 0
             with shortage(full):
-                clients.wait_answers(rng.randrange(20, 100))
+                # More lines than have room on the last page of a file: some are lost.
+                clients.wait_answers(rng.randrange(60, 140))
                 for _ in range(3 if place else 0):
                     answer = cowherd.request(host="store.test")
                     assert answer.status in (200, 500), answer
@@ -305,7 +305,11 @@ def test_60_times_no_descriptors(cowherd, rng, times, tell):
         clients.wait_answers(20)
         recoveries = Recoveries(clients)
         for case in cases:
-            limits = {pid: first_free_descriptor(pid) for pid in processes(cowherd, case)}
+            kept.wait_round()  # each has its connection: there won't be another
+            pids = processes(cowherd, case)
+            if case.startswith("the"):  # (what it has open for a moment only would be one to spare)
+                settled(lambda: [descriptors(pid) for pid in pids])
+            limits = {pid: first_free_descriptor(pid) for pid in pids}
             with limited(resource.RLIMIT_NOFILE, limits):
                 if case == "a worker":
                     clients.wait_answers(rng.randrange(50))
@@ -349,10 +353,13 @@ def in_background(herd, *arguments):
 
 
 def lift(herd, kind, limits):
-    """Who was forked while its parent had too little has inherited that."""
-    for pid in session_processes(herd.process.pid):
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, kind, limits)
+    """Who was forked while its parent had too little has inherited that; its parent may be among those listed here."""
+    lifted = set()
+    while new := set(session_processes(herd.process.pid)) - lifted:
+        for pid in new:
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, kind, limits)
+        lifted |= new
 
 
 def feed(herd, size):
@@ -403,8 +410,9 @@ def test_40_times_no_memory(cowherd, rng, times, tell):
                     asked = reload_with(cowherd, len(reloads) % 2 == 0)
                 elif case == "the mold":
                     cowherd.signal(signal.SIGTTIN)
-                for _ in range(6):
-                    hungry[feed(cowherd, rng.randrange(120, 250))] += 1
+                # What a worker was given before it may keep: where all have too little, there is one who asks for more.
+                for size in [1000 if case == "workers" else 200] + [rng.randrange(120, 250) for _ in range(5)]:
+                    hungry[feed(cowherd, size)] += 1
                 clients.wait_round()
             lift(cowherd, limit, resource.getrlimit(limit))
             recoveries.wait()
@@ -416,6 +424,7 @@ def test_40_times_no_memory(cowherd, rng, times, tell):
                 cowherd.wait_until(lambda: idle_workers(cowherd) == 4)
                 cowherd.signal(signal.SIGTTOU)
             cowherd.wait_ready()
+            lift(cowherd, limit, resource.getrlimit(limit))  # nobody is being forked now
             # Nothing of it is left: nobody is refused, nobody dies.
             clients.wait_round()
             failed = clients.failed
@@ -428,7 +437,8 @@ def test_40_times_no_memory(cowherd, rng, times, tell):
     tell("%d times, outcomes %s, of the hungry %s, %d of %d reloads done, %d waits for memory, ledger %s, %s, "
          "grown by %d kB" % (rounds, dict(clients.outcomes), dict(hungry), reloads.count("done"), len(reloads),
                              len(waits), ledger, recoveries, before.grown()))  # fmt: skip
-    assert hungry[500] > 0 and set(hungry) <= {200, 500, 503, "closed"} and "wrong" not in clients.outcomes
+    assert hungry.total() > hungry[200] or clients.failed > 0, "nobody was short of memory"
+    assert set(hungry) <= {200, 500, 503, "closed"} and "wrong" not in clients.outcomes
     assert ledger["client_gone"] == 0 and ledger["lost"] == 0
     before.assert_as_before()
 
@@ -484,7 +494,7 @@ def test_20_times_no_processes(mortal, rng, times, tell):
                     result = mortal.reload()
                     assert result.returncode == 1 and "TasksMax=" in result.stderr, result
                     assert "the generation before it goes on serving" in result.stderr
-                assert mortal.log_lines("a worker can't be forked: no more processes can be had", "rlimits.nproc")
+                mortal.wait_log("a worker can't be forked: no more processes can be had", "rlimits.nproc")
                 replaced = recycled(mortal)
             recoveries.wait()
             mortal.wait_ready()

@@ -341,7 +341,9 @@ def first_byte_is_early(site, uri, patience):
             connection.settimeout(patience)
             try:
                 while b"first\n" not in received:
-                    received += connection.recv(65536)
+                    piece = connection.recv(65536)
+                    assert piece, "the answer ends: %r" % received
+                    received += piece
                 early = True
             except TimeoutError:
                 early = False
