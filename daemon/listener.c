@@ -13,11 +13,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "state_text.h"
 #include "xalloc.h"
+
+/* Between two tries. */
+#define AGAIN_NS (5 * CLOCK_NS_PER_MS)
 
 /* Whether the listener's socket file is (still) the one that it made. */
 static bool has_its_file(const struct listener *listener)
@@ -37,10 +42,11 @@ static struct listener *find(const struct listener_set *set, const char *address
     return NULL;
 }
 
-/* 0: nothing lives at the path (a stale file was removed); -1: `error` says what does. */
-static int clear_stale_socket(const char *path, const struct sockaddr_un *address, struct strbuf *error)
+/* 0: nothing lives at the path (*stale: a file was removed); -1: `error` says what does, EADDRINUSE: a listener. */
+static int clear_stale_socket(const char *path, const struct sockaddr_un *address, bool *stale, struct strbuf *error)
 {
     struct stat status;
+    *stale = false;
     if (lstat(path, &status) < 0) {
         if (errno == ENOENT)
             return 0;
@@ -62,6 +68,7 @@ static int clear_stale_socket(const char *path, const struct sockaddr_un *addres
     /* EAGAIN: somebody listens, and the queue is full. */
     if (connected == 0 || problem == EAGAIN) {
         strbuf_printf(error, "%s: another process is listening there; stop it first", path);
+        errno = EADDRINUSE;
         return -1;
     }
     if (problem != ECONNREFUSED && problem != ENOENT) {
@@ -72,6 +79,7 @@ static int clear_stale_socket(const char *path, const struct sockaddr_un *addres
         strbuf_printf(error, "%s: can't remove the stale socket: %s", path, strerror(errno));
         return -1;
     }
+    *stale = true;
     return 0;
 }
 
@@ -117,7 +125,7 @@ static int apply_ownership(const char *path, const struct config_socket *setting
     return 0;
 }
 
-static int open_unix(struct listener *listener, const struct config_socket *settings, struct strbuf *error)
+static int open_unix(struct listener *listener, const struct config_socket *settings, bool *stale, struct strbuf *error)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     if (strlen(listener->address) >= sizeof address.sun_path) {
@@ -126,7 +134,7 @@ static int open_unix(struct listener *listener, const struct config_socket *sett
         return -1;
     }
     strcpy(address.sun_path, listener->address);
-    if (clear_stale_socket(listener->address, &address, error) < 0)
+    if (clear_stale_socket(listener->address, &address, stale, error) < 0)
         return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
@@ -176,13 +184,15 @@ static int open_tcp(const struct config_listen *listen, struct strbuf *error)
     freeaddrinfo(found);
     return fd;
 failed:
-    if (errno == EADDRINUSE)
+    problem = errno;
+    if (problem == EADDRINUSE)
         strbuf_printf(error, "%s: another process is listening there; stop it first", listen->address);
     else
-        strbuf_printf(error, "%s: can't bind the socket: %s", listen->address, strerror(errno));
+        strbuf_printf(error, "%s: can't bind the socket: %s", listen->address, strerror(problem));
     if (fd >= 0)
         close(fd);
     freeaddrinfo(found);
+    errno = problem;
     return -1;
 }
 
@@ -244,20 +254,26 @@ static struct listener *open_inherited(const struct config_listen *listen_on, co
     return listener;
 }
 
-static struct listener *listener_open(const struct config_listen *listen_on, const struct config_socket *settings,
-                                      struct strbuf *error)
+/* NULL with EADDRINUSE: somebody listens there. */
+static struct listener *listener_open(struct listener_set *set, const struct config_listen *listen_on,
+                                      const struct config_socket *settings, struct strbuf *error)
 {
     struct listener *listener = xcalloc(1, sizeof *listener);
+    bool stale = false;
     listener->address = xstrdup(listen_on->address);
     listener->type = listen_on->type;
+    errno = 0;
     switch (listen_on->type) {
-    case LISTEN_UNIX: listener->fd = open_unix(listener, settings, error); break;
+    case LISTEN_UNIX: listener->fd = open_unix(listener, settings, &stale, error); break;
     case LISTEN_TCP: listener->fd = open_tcp(listen_on, error); break;
     default: listener->fd = -1; break; /* inherited, not opened */
     }
+    int problem = errno;
+    set->found_stale |= stale;
     listener->backlog = settings->backlog;
     if (listener->fd >= 0 && listen(listener->fd, settings->backlog) < 0) {
-        strbuf_printf(error, "%s: listen: %s", listener->address, strerror(errno));
+        problem = errno;
+        strbuf_printf(error, "%s: listen: %s", listener->address, strerror(problem));
         close(listener->fd);
         if (listener->bound_file)
             unlink(listener->address);
@@ -266,9 +282,28 @@ static struct listener *listener_open(const struct config_listen *listen_on, con
     if (listener->fd < 0) {
         free(listener->address);
         free(listener);
+        errno = problem;
         return NULL;
     }
     return listener;
+}
+
+/* Who listens there may be about to let go. */
+static struct listener *open_patiently(struct listener_set *set, const struct config_listen *listen_on,
+                                       const struct config_socket *settings, struct strbuf *error)
+{
+    const struct timespec pause = { .tv_nsec = AGAIN_NS };
+    bool told = false;
+    for (;;) {
+        struct listener *listener = listener_open(set, listen_on, settings, error);
+        if (listener || errno != EADDRINUSE || clock_monotonic_ns() >= set->patient_until_ns)
+            return listener;
+        strbuf_consume(error, error->length);
+        if (!told)
+            log_info("%s: somebody listens there yet, who is waited for", listen_on->address);
+        told = true;
+        nanosleep(&pause, NULL);
+    }
 }
 
 size_t listener_count(const struct listener_set *set, const struct config_listen *listen_on)
@@ -308,7 +343,7 @@ struct listener *listener_acquire(struct listener_set *set, const struct config_
             return NULL;
     } else {
         listener =
-            given ? open_inherited(listen_on, settings, given, error) : listener_open(listen_on, settings, error);
+            given ? open_inherited(listen_on, settings, given, error) : open_patiently(set, listen_on, settings, error);
         if (!listener)
             return NULL;
         listener->next = set->first;

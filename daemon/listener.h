@@ -47,6 +47,8 @@ struct listener {
 struct listener_set {
     struct listener *first;
     struct inherited inherited;
+    bool found_stale;         /* a socket file that nobody listened on was there */
+    int64_t patient_until_ns; /* until then (clock.h) an address that is in use is tried again */
 };
 
 /* How many sockets `listen` stands for: one, or as many as were handed over under its name. At least 1. */
@@ -56,7 +58,7 @@ size_t listener_count(const struct listener_set *set, const struct config_listen
  * The `nth` listener (from 0) of listener_count for `listen`, opened with the settings when there is none yet. A stale
  * socket file is replaced, one that somebody answers on is refused; where ours was removed or replaced, the path is
  * bound anew beside the old listener. One that is there already stays as it is until listener_settle. The result is
- * held for a pool. NULL: `error` says what and why.
+ * held for a pool. NULL: `error` says what and why. Nothing else is done while the set is patient.
  */
 struct listener *listener_acquire(struct listener_set *set, const struct config_listen *listen, size_t nth,
                                   const struct config_socket *settings, struct strbuf *error);

@@ -28,6 +28,9 @@
 #include "xalloc.h"
 
 #define OWN_OOM_SCORE (-500)
+/* For so long it is waited for that the workers of a supervisor that was killed let go of its listening sockets. They
+ * do so at once when they have a processor. */
+#define LET_GO_NS (5 * CLOCK_NS_PER_S)
 
 struct pool *supervisor_pool(const struct supervisor *supervisor, const char *name)
 {
@@ -295,7 +298,10 @@ static int start(struct supervisor *supervisor)
         strbuf_free(&error);
         return -1;
     }
+    if (supervisor->control && control_listeners(supervisor->control)->found_stale)
+        supervisor->listeners.patient_until_ns = clock_monotonic_ns() + LET_GO_NS;
     reload_all(supervisor, supervisor->config, NULL);
+    supervisor->listeners.patient_until_ns = 0;
     listener_warn_unused(&supervisor->listeners);
     return 0;
 }

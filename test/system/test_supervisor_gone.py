@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 import time
 
 import pytest
 
 import fastcgi
-from herd import HELD, Load, process_alive, process_stat, session_processes, wait_until
+from herd import HELD, Load, free_port, process_alive, process_stat, session_processes, wait_until
 
 HOLDING = (
     HELD
@@ -70,8 +71,6 @@ def test_whoever_is_idle_leaves_and_answers_in_hand_are_whole(cowherd):
 @pytest.mark.parametrize("tcp", [False, True])
 def test_a_new_supervisor_starts_while_an_old_worker_finishes(cowherd, tcp):
     """Socket files, pid file and control socket are stale, and the worker lets go of what it listened on."""
-    from herd import free_port
-
     fifo = cowherd.fifo()
     if tcp:
         cowherd.configure(listen="127.0.0.1:%d" % free_port())
@@ -93,6 +92,31 @@ def test_a_new_supervisor_starts_while_an_old_worker_finishes(cowherd, tcp):
     busy.close()
     wait_until(lambda: not left_over(first))
     assert cowherd.request().text == "not held"
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_a_new_supervisor_waits_for_old_workers_to_let_go(cowherd, tcp):
+    """They do that when they have a processor. The test holds the address in their place."""
+    if tcp:
+        cowherd.configure(listen="127.0.0.1:%d" % free_port())
+    cowherd.app('run ->(env) { [200, {}, ["served"]] }')
+    cowherd.start()
+    first, address = cowherd.process, cowherd.address()
+    kill_supervisor(cowherd)
+    wait_until(lambda: not left_over(first))
+    with socket.socket(socket.AF_INET if tcp else socket.AF_UNIX) as holder:
+        if tcp:
+            host, port = address.split(":")
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind((host, int(port)))
+        else:
+            address.unlink()
+            holder.bind(str(address))
+        holder.listen()
+        cowherd.start(ready=False)
+        cowherd.wait_log("%s: somebody listens there yet" % address)
+    cowherd.wait_ready()
+    assert cowherd.request().text == "served"
 
 
 @pytest.mark.parametrize("uri", ["/loop", "/retry", "/c"])
