@@ -32,12 +32,18 @@ static bool has_its_file(const struct listener *listener)
            status.st_ino == listener->inode;
 }
 
-/* The one that clients reach there: a listener whose file was removed or replaced is none. `fd` -1: whatever it is. */
+/* A listener whose file was removed, by us too, or replaced can't be reached any more. */
+static bool is_reachable(const struct listener *listener)
+{
+    bool needs_file = listener->type == LISTEN_UNIX && !listener->inherited;
+    return !needs_file || (listener->bound_file && has_its_file(listener));
+}
+
+/* The one that clients reach there. `fd` -1: whatever it is. */
 static struct listener *find(const struct listener_set *set, const char *address, int fd)
 {
     for (struct listener *listener = set->first; listener; listener = listener->next)
-        if (strcmp(listener->address, address) == 0 && (fd < 0 || listener->fd == fd) &&
-            (!listener->bound_file || has_its_file(listener)))
+        if (strcmp(listener->address, address) == 0 && (fd < 0 || listener->fd == fd) && is_reachable(listener))
             return listener;
     return NULL;
 }

@@ -155,6 +155,24 @@ def test_a_removed_socket_file_waits_for_an_app_that_loads(cowherd):
     cowherd.wait_until(lambda: len(cowherd.pool()["listen"]) == 1)
 
 
+def test_an_address_that_is_named_again_is_bound_anew(cowherd):
+    """Its file went when no pool named it any more, while an old worker still had its listener."""
+    fifo = cowherd.fifo()
+    cowherd.app(HOLD % fifo)
+    cowherd.start()
+    first, second = cowherd.address(), cowherd.directory / "second.sock"
+    with cowherd.connect() as busy:
+        held = busy.start(uri="/hold")
+        with fifo.wait_reader():
+            for address in (second, first):
+                cowherd.configure(listen=address)
+                cowherd.write_configuration()
+                assert cowherd.reload().returncode == 0
+                assert cowherd.request().text == "x"
+        assert busy.read_response(held).text == "x"
+    assert not second.exists()
+
+
 def test_what_waits_behind_a_removed_socket_file_is_answered(cowherd):
     """A connection that was made before the file was removed belongs to the old generation, which takes it along."""
     fifo = cowherd.fifo()
