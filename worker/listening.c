@@ -220,7 +220,7 @@ static enum accepted accept_failed(struct listening *listening, struct listener_
 }
 
 /* Accepts one connection and serves it when its request has come with it. */
-static enum accepted accept_one(struct listening *listening, struct listener_watch *listener)
+static enum accepted accept_one(struct listening *listening, struct listener_watch *listener, bool for_others)
 {
     const struct connection_table *connections = &listening->intake->connections;
     bool full = connections->count >= connections->limit;
@@ -245,7 +245,7 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
     }
     if (full)
         make_room(listening);
-    if (is_for_others(listening)) {
+    if (for_others || is_for_others(listening)) {
         intake_accept_for_others(listening->intake, listening->options->handback, fd);
         return ACCEPTED_NONE;
     }
@@ -324,7 +324,7 @@ static bool accept_some(struct listening *listening, struct listener_watch *list
     bool more = true;
 
     for (int round = 0; more && round < rounds && may_take(listening, ordered, round); round++) {
-        more = accept_one(listening, listener) == ACCEPTED_DONE && has_room(listening);
+        more = accept_one(listening, listener, false) == ACCEPTED_DONE && has_room(listening);
         quota_announce(&listening->intake->quota);
     }
     return more;
@@ -390,7 +390,7 @@ static void accept_backlog(struct listening *listening)
 {
     for (size_t i = 0; i < listening->options->listener_count; i++)
         for (int left = listening->options->pool->socket.backlog; left > 0; left--)
-            if (accept_one(listening, &listening->watches[i]) == ACCEPTED_NONE)
+            if (accept_one(listening, &listening->watches[i], false) == ACCEPTED_NONE)
                 break;
 }
 
@@ -404,16 +404,25 @@ void listening_take_given(struct listening *listening)
         intake_receive(listening->intake, given);
 }
 
+/* What woke this worker, and was not for it, has to wake another one. */
+static void pass_on(struct listening *listening)
+{
+    const struct server_options *options = listening->options;
+
+    if (listening->queue == NULL || !scoreboard_others_take(options->board, options->slot))
+        return;
+    for (size_t i = 0; listening->woken && i < options->listener_count; i++)
+        accept_one(listening, &listening->watches[i], true);
+    intake_pass_on(listening->intake, options->handback);
+}
+
 void listening_stop(struct listening *listening, bool take_backlog)
 {
     if (take_backlog)
         accept_backlog(listening);
     for (size_t i = 0; i < listening->count; i++)
         unwatch_listener(listening, &listening->watches[i]);
-    /* What woke this worker has to wake another one. */
-    const struct server_options *options = listening->options;
-    if (listening->queue != NULL && scoreboard_others_take(options->board, options->slot))
-        intake_pass_on(listening->intake, options->handback);
+    pass_on(listening);
 }
 
 void listening_start(struct listening *listening)
@@ -451,8 +460,6 @@ void listening_open(struct listening *listening, int epoll_fd, struct intake *in
         listening->queue = &listening->watches[listening->count++];
         *listening->queue = (struct listener_watch){ .source = SOURCE_LISTENER, .fd = options->handback };
     }
-    if (!options->warming)
-        listening_start(listening);
 }
 
 void listening_close(struct listening *listening)

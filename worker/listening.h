@@ -38,11 +38,15 @@ struct listening {
 };
 
 /*
- * Watches the listeners, where the worker is warming from listening_start on. Everything but the struct stays the
- * caller's and must outlive it. An entry of socket.allow that can't be read is fatal.
+ * Everything but the struct stays the caller's and must outlive it. An entry of socket.allow that can't be read is
+ * fatal.
  */
 void listening_open(struct listening *listening, int epoll_fd, struct intake *intake,
                     const struct server_options *options);
+/*
+ * Watches the listeners, when the slot says that this worker serves: one that sees nobody serve leaves in the queue
+ * what woke it alone, and who watches by then would never be told.
+ */
 void listening_start(struct listening *listening);
 /* Leaves the sockets open. */
 void listening_close(struct listening *listening);

@@ -120,6 +120,7 @@ static void announce(struct server *server)
     atomic_store_explicit(&options->slot->ready_ns, server->intake.now_ns, memory_order_relaxed);
     atomic_store(&options->slot->state, SLOT_IDLE); /* before the first look at its `drain` (listening_begin) */
     title_state(slot_state_name(SLOT_IDLE));
+    listening_start(&server->listening);
     if (channel_send(options->channel, &ready, NULL, 0) == -1)
         log_warn("the supervisor can't be told that this worker is ready");
     quota_announce(&server->intake.quota);
@@ -127,10 +128,8 @@ static void announce(struct server *server)
 
 static void end_warm_up(struct server *server)
 {
-    if (server->intake.draining || server->listening.started)
-        return;
-    listening_start(&server->listening);
-    announce(server);
+    if (!server->intake.draining && !server->listening.started)
+        announce(server);
 }
 
 /* There was no room for its descriptors. */

@@ -46,7 +46,7 @@ static struct {
     struct config_pool pool;
     struct scoreboard *board;
     struct slot *slot;
-    int escrow;
+    int escrow, handback;        /* -1: none */
     int listener, channel, gate; /* gate: the app behind /wait goes on when a byte comes here */
     struct sockaddr_storage address;
     socklen_t address_length;
@@ -97,7 +97,7 @@ static inline void work(int channel)
         .slot = test.slot,
         .channel = channel,
         .escrow = test.escrow,
-        .handback = -1,
+        .handback = test.handback,
         .listeners = &listener,
         .listener_count = 1,
     };
@@ -165,6 +165,7 @@ static inline int set_up(void **state)
     memset(&test, 0, sizeof test);
     test.escrow = escrow_new();
     assert_int_not_equal(test.escrow, -1);
+    test.handback = -1;
     listen_config.type = *state != NULL ? LISTEN_TCP : LISTEN_UNIX;
     test.pool = (struct config_pool){
         .name = "test",
@@ -177,7 +178,7 @@ static inline int set_up(void **state)
         .apps = app_configs,
         .app_count = 2,
     };
-    test.board = scoreboard_create(1, &board_fd);
+    test.board = scoreboard_create(2, &board_fd);
     assert_non_null(test.board);
     close(board_fd);
     test.slot = &test.board->slot[0];
@@ -221,6 +222,8 @@ static inline int tear_down(void **state)
         close(test.channel);
     close(test.gate);
     close(test.escrow);
+    if (test.handback != -1)
+        close(test.handback);
     close(test.listener);
     scoreboard_detach(test.board);
     return 0;

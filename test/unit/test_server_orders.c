@@ -1,7 +1,21 @@
 /* What the supervisor asks of a worker: to drain, a number of requests at most, its memory, another access log. */
 #include "server_fixture.h"
 
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
 #include "unbegun.h"
+
+static _Atomic uint32_t *watched_in; /* the state that the worker's slot told when it began to watch the listener */
+
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    if (fd == test.listener && operation == EPOLL_CTL_ADD && watched_in != NULL)
+        atomic_store(watched_in, atomic_load(&test.slot->state));
+    return (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+}
 
 static void test_drain(void **state)
 {
@@ -225,6 +239,67 @@ static void test_request_limit_is_lifted(void **state)
     assert_int_equal(test.slot->state, SLOT_IDLE);
 }
 
+/* Whoever takes it for one that is still to watch leaves a connection to it, of which it would not be told any more. */
+static void test_serves_before_it_watches(void **state)
+{
+    (void)state;
+
+    watched_in = mmap(NULL, sizeof *watched_in, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(watched_in, MAP_FAILED);
+    start();
+    ask((struct ask){ .uri = "/" }, "0||/|");
+    assert_int_equal(atomic_load(watched_in), SLOT_IDLE);
+    munmap(watched_in, sizeof *watched_in);
+    watched_in = NULL;
+}
+
+static int take_given(void)
+{
+    char bytes[256];
+    struct iovec part = { .iov_base = bytes, .iov_len = sizeof bytes };
+    int fd;
+
+    escrow_receive(test.handback, &fd, &part, 1);
+    return fd;
+}
+
+/* It came in the same turn as a request, during which the worker was told to go: nobody else was woken for it. */
+static void test_a_connection_that_one_on_its_way_out_leaves_wakes_another(void **state)
+{
+    (void)state;
+    int kept, fresh, given, status;
+    char byte = 0;
+
+    test.handback = escrow_new();
+    assert_int_not_equal(test.handback, -1);
+    test.board->slot[1].state = SLOT_IDLE;
+    start();
+    kept = client();
+    send_ask(kept, (struct ask){ .uri = "/", .keep = true });
+    assert_answer(kept, "0||/|");
+    kill(test.worker, SIGSTOP);
+    assert_int_equal(waitpid(test.worker, &status, WUNTRACED), test.worker);
+    fresh = client();
+    send_ask(kept, (struct ask){ .uri = "/wait", .keep = true });
+    kill(test.worker, SIGCONT);
+    await(accepted, 2);
+    test.slot->drain = 1;
+    send_drain(clock_monotonic_ns() + LONG_NS, false);
+    assert_int_equal(write(test.gate, "g", 1), 1);
+    assert_answer(kept, "0||/wait|");
+    assert_end(kept);
+    assert_worker_ends();
+    assert_int_equal(test.slot->accepted, 2);
+    given = take_given();
+    assert_int_not_equal(given, -1);
+    assert_int_equal(send(given, "b", 1, MSG_NOSIGNAL), 1);
+    assert_int_equal(recv(fresh, &byte, 1, 0), 1);
+    assert_int_equal(byte, 'b');
+    assert_int_equal(take_given(), -1);
+    close(given);
+    close(fresh);
+}
+
 static void test_measure(void **state)
 {
     (void)state;
@@ -313,6 +388,9 @@ int main(void)
         TEST(test_request_limit_is_reserved),
         TEST(test_request_limit_with_kept_connections),
         TEST(test_request_limit_is_lifted),
+        TEST(test_serves_before_it_watches),
+        TEST(test_a_connection_that_one_on_its_way_out_leaves_wakes_another),
+        TCP_TEST(test_a_connection_that_one_on_its_way_out_leaves_wakes_another),
         TEST(test_measure),
         TEST(test_access_log),
         TEST(test_silent_connections_outlive_the_worker),
