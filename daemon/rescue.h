@@ -32,7 +32,10 @@ void rescue_adopt(struct pool *pool, int fd);
 /* The worker is no more: what is in its escrow is had from there, unless it was had from the worker. */
 void rescue_withdraw(struct worker *worker);
 
-/* Gives them to workers that serve; the rest wait for the next call, when one is ready, or has room for more. */
+/*
+ * Gives them to workers that serve; the rest wait for the next call: when one is ready, or has read what it was given,
+ * and once a second.
+ */
 void rescue_deliver(struct pool *pool);
 
 /* Closes what waits. */

@@ -246,6 +246,7 @@ static void tick(void *data)
             listener_queue(pool->listeners[j]); /* for its peak */
         crash_loop_look(pool);
         workers_recycle(pool->serving);
+        rescue_deliver(pool); /* nobody tells of a worker that has room again */
     }
     announce_look(&supervisor->announce, supervisor);
     socket_files_look(&supervisor->socket_files);

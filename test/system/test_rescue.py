@@ -312,6 +312,25 @@ def test_connections_that_wait_for_a_worker_are_carried_over_an_upgrade(herd):
         assert served(orphan, "/orphan") != pid
 
 
+def test_a_connection_waits_for_one_that_has_room(herd):
+    """Every request that is left to the only other worker is spoken for, until those connections are closed."""
+    herd.configure(recycle={"requests": 4, "jitter": 0}, workers=2)
+    herd.start()
+    staying, leaving = (worker["pid"] for worker in sorted(herd.workers(), key=lambda worker: worker["slot"]))
+    with contextlib.ExitStack() as stack:
+        full = [stack.enter_context(accepted_by(herd, staying)) for _ in range(4)]
+        orphan = stack.enter_context(accepted_by(herd, leaving))
+        os.kill(leaving, signal.SIGSTOP)
+        wait_until(lambda: process_stat(leaving)[0] == "T")
+        assert herd.command("scale", "web", 1).returncode == 0
+        os.kill(leaving, signal.SIGABRT)
+        os.kill(leaving, signal.SIGCONT)
+        herd.wait_until(lambda: herd.worker_pids() == {staying})
+        for connection in full:
+            connection.close()
+        assert served(orphan, "/orphan") == staying
+
+
 def test_a_connection_that_waits_calls_for_a_worker(herd):
     """In a pool on demand whose last worker was to leave, although nobody else comes."""
     herd.configure(workers={"min": 0, "max": 1, "idle": "60s"})
