@@ -106,6 +106,16 @@ static int64_t count_waiting(const struct generation *generation)
     return sum;
 }
 
+/* For how long it has been so; `since_ns` is kept from look to look. */
+static int64_t lasting(int64_t *since_ns, bool is_so, int64_t now_ns)
+{
+    if (!is_so)
+        *since_ns = 0;
+    else if (*since_ns == 0)
+        *since_ns = now_ns;
+    return is_so ? now_ns - *since_ns : 0;
+}
+
 static struct scaling_facts collect_facts(struct generation *generation)
 {
     struct scaler *scaler = &generation->scaler;
@@ -113,14 +123,13 @@ static struct scaling_facts collect_facts(struct generation *generation)
     uint64_t accepted = pool_ledger(generation->pool).accepted;
 
     facts.now_ns = clock_monotonic_ns();
-    if (facts.serving == 0 || facts.busy < facts.serving)
-        scaler->all_busy_since_ns = 0;
-    else if (scaler->all_busy_since_ns == 0)
-        scaler->all_busy_since_ns = facts.now_ns;
-    facts.all_busy_ns = scaler->all_busy_since_ns ? facts.now_ns - scaler->all_busy_since_ns : 0;
+    bool all_busy = facts.serving > 0 && facts.busy == facts.serving;
+    facts.all_busy_ns = lasting(&scaler->all_busy_since_ns, all_busy, facts.now_ns);
     facts.waiting = count_waiting(generation);
     facts.called = scaler->called && facts.serving + facts.starting == 0;
     facts.served = accepted != scaler->accepted;
+    bool left_alone = facts.waiting > 0 && facts.starting == 0 && !facts.served;
+    facts.waiting_ns = lasting(&scaler->waiting_since_ns, left_alone, facts.now_ns);
     facts.room = find_room(generation);
     scaler->called = false;
     scaler->accepted = accepted;
@@ -179,7 +188,7 @@ static bool is_quiet(const struct generation *generation, const struct scaling_f
 {
     const struct scaling *scaling = &generation->scaler.scaling;
     const struct scaling_facts now = count_workers(generation);
-    if (facts->called || loop_timer_is_set(&generation->refill))
+    if (facts->called || facts->waiting > 0 || loop_timer_is_set(&generation->refill))
         return false;
     /* Nobody is there to accept: the sooner it is known that somebody waits, the better. */
     if (scaling->wanted == 0)

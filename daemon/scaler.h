@@ -26,6 +26,7 @@ struct scaler {
     size_t watching;             /* so many of them are in use */
     bool called;                 /* a watched listener had a connection */
     int64_t all_busy_since_ns;   /* 0: somebody was idle when it was looked at last, or nobody served */
+    int64_t waiting_since_ns;    /* the same for connections in the queues that nobody takes; 0: there was none */
     uint64_t accepted;           /* the pool's requests at the last look */
     uint64_t estimate;           /* bytes that a worker may come to have for itself; 0: none was measured yet */
     bool told;                   /* that the budget holds growth back */

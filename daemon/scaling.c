@@ -10,12 +10,17 @@ static unsigned clamp(uint64_t number, unsigned min, unsigned max)
     return number > max ? max : (unsigned)number;
 }
 
+static unsigned engaged(const struct scaling_facts *facts)
+{
+    return facts->waiting_ns >= SCALING_PATIENCE_NS ? facts->serving : facts->busy;
+}
+
 /* Those in the queue that nobody is there for; no more at a time than would double the pool. */
 static unsigned unattended(const struct scaling_facts *facts)
 {
     unsigned step = facts->serving > 0 ? facts->serving : 1;
     int64_t waiting = facts->waiting;
-    if (facts->busy < facts->serving)
+    if (engaged(facts) < facts->serving)
         return 0;
     if (waiting < 0)
         waiting = facts->serving > 0 && facts->all_busy_ns >= SCALING_PERIOD_NS;
@@ -24,9 +29,9 @@ static unsigned unattended(const struct scaling_facts *facts)
 
 unsigned scaling_demand(const struct scaling_bounds *bounds, const struct scaling_facts *facts)
 {
-    uint64_t demand = (uint64_t)facts->busy + unattended(facts);
+    uint64_t demand = (uint64_t)engaged(facts) + unattended(facts);
     bool on_demand = bounds->min == 0;
-    if (facts->busy > 0 || !on_demand)
+    if (engaged(facts) > 0 || !on_demand)
         demand += bounds->spare;
     /* Requests that are over before anybody looks are load, too. */
     if (demand == 0 && (facts->served || facts->called || facts->waiting > 0))

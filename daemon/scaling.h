@@ -15,6 +15,12 @@
 /* Between two looks at a pool that has something to do, in nanoseconds. */
 #define SCALING_PERIOD_NS INT64_C(100000000)
 
+/*
+ * Idle workers that leave a connection in its queue for so long have no room for it: the requests that they may still
+ * serve are spoken for (recycle.requests), or they hold as many connections as they can.
+ */
+#define SCALING_PATIENCE_NS INT64_C(1000000000)
+
 /* No budget of memory holds the pool back. */
 #define SCALING_NO_BUDGET UINT64_MAX
 
@@ -29,6 +35,7 @@ struct scaling_facts {
     unsigned starting;
     unsigned present;    /* serving or starting, without those that leave when their replacement is ready */
     int64_t waiting;     /* connections in the listen queues; -1: not known */
+    int64_t waiting_ns;  /* for how long there have been some, while nobody was started and no request was taken */
     bool called;         /* somebody waits there, and nobody could have accepted */
     bool served;         /* requests have been taken since the last look */
     int64_t all_busy_ns; /* for how long nobody has been idle; 0: somebody is, or nobody serves */

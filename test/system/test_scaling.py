@@ -1,5 +1,6 @@
 """Pools that follow the load between bounds, down to no worker at all, and pools whose number is changed while they run."""
 
+import contextlib
 import os
 import re
 import signal
@@ -192,6 +193,14 @@ def processor_time(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def spins(pid):
+    """Whoever does so takes all of the time that it gets."""
+    before, began = processor_time(pid), time.monotonic()
+    wait_until(lambda: time.monotonic() - began > 1)
+    spent, elapsed = processor_time(pid) - before, time.monotonic() - began
+    return spent >= elapsed / 5
+
+
 def test_the_supervisor_does_not_spin_while_a_request_waits_for_its_worker(cowherd):
     scaled(cowherd, min=0, max=2)
     cowherd.app(WHOAMI)
@@ -202,16 +211,32 @@ def test_the_supervisor_does_not_spin_while_a_request_waits_for_its_worker(cowhe
         with cowherd.connect() as connection:
             response = connection.start()
             cowherd.wait_until(lambda: [worker["state"] for worker in cowherd.workers()] == ["starting"])
-            # Whoever spins takes all of the time that it gets.
-            before, began = processor_time(cowherd.process.pid), time.monotonic()
-            wait_until(lambda: time.monotonic() - began > 1)
-            spent, elapsed = processor_time(cowherd.process.pid) - before, time.monotonic() - began
-            assert spent < elapsed / 5
+            assert not spins(cowherd.process.pid)
             os.kill(mold, signal.SIGCONT)
             connection.read_response(response)
             assert response.status == 200
     finally:
         os.kill(mold, signal.SIGCONT)
+
+
+def test_idle_workers_that_have_no_room_for_a_connection_get_company(cowherd):
+    """Their last requests are spoken for. Where there may be no more workers, it waits, and nobody spins."""
+    scaled(cowherd, idle="1h", min=1, max=2)
+    cowherd.configure(recycle={"requests": 3, "jitter": 0}, timeouts={"header": "1h"})
+    cowherd.app(WHOAMI)
+    start(cowherd)
+    with contextlib.ExitStack() as stack:
+        for number in range(6):
+            silent = stack.enter_context(cowherd.connect())
+            cowherd.wait_until(lambda: sum(worker["connections"] for worker in cowherd.workers()) == number + 1)
+        settled(cowherd, 2)
+        waiting = stack.enter_context(cowherd.connect())
+        response = waiting.start()
+        assert not spins(cowherd.process.pid)
+        assert cowherd.ledger()["accepted"] == 0
+        silent.close()
+        waiting.read_response(response)
+        assert response.status == 200
 
 
 def test_a_pool_on_demand_survives_reloads_and_the_death_of_its_mold(cowherd):

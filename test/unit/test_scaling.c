@@ -54,6 +54,10 @@ static void test_demand(void **state)
         { &on_demand, FACTS(.serving = 4, .served = true), 1 },
         { &bounded, FACTS(.serving = 2, .served = true), 2 },
         { &bounded, QUEUED(9, .serving = 3, .busy = 2), 3 },
+        /* somebody is, and does not take them */
+        { &without_spare, QUEUED(1, .serving = 1, .waiting_ns = SCALING_PATIENCE_NS - 1), 1 },
+        { &without_spare, QUEUED(1, .serving = 1, .waiting_ns = SCALING_PATIENCE_NS), 2 },
+        { &on_demand, QUEUED(9, .serving = 2, .waiting_ns = SCALING_PATIENCE_NS), 5 },
         /* nobody is: at most twice as many */
         { &without_spare, QUEUED(0, .serving = 2, .busy = 2), 2 },
         { &without_spare, QUEUED(1, .serving = 2, .busy = 2), 3 },
