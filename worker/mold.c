@@ -267,7 +267,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
     ignore_stray_signals();
     if (options->tell_files)
         loaded_files_tell(channel);
-    crash_open(&mold->board->slot[slot_index], channel, options->listeners, pool->listen_count);
+    crash_open(&mold->board->slot[slot_index], channel, options->listeners, options->listener_count);
     stray_child_prepare(&mold->board->slot[slot_index], channel, escrow, options->handback, options->listeners,
                         options->listener_count);
     time_out_open(&mold->board->slot[slot_index], pool->timeouts.request_ns);
@@ -293,7 +293,7 @@ static void become_worker(struct mold *mold, const struct message *order, int ch
         .traced = order->fork.traced != 0,
         .warming = order->fork.warming != 0,
     };
-    orphaned_prepare(channel, options->listeners, pool->listen_count, mold->board, server.slot, pool);
+    orphaned_prepare(channel, options->listeners, options->listener_count, mold->board, server.slot, pool);
     start(&server);
     int64_t deadline_ns = server.traced ? traced_worker_run(&server) : server_run(&server);
     stop(&server, deadline_ns);

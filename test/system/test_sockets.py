@@ -14,7 +14,15 @@ import threading
 import pytest
 
 import fastcgi
-from herd import ENVIRONMENT, PATIENCE, Load, descriptors, free_port, wait_until
+from herd import (
+    ENVIRONMENT,
+    PATIENCE,
+    WHOAMI,
+    Load,
+    descriptors,
+    free_port,
+    wait_until,
+)
 
 X = 'run ->(env) { [200, {}, ["x"]] }'
 HOLD = """
@@ -537,6 +545,25 @@ def test_a_stop_leaves_what_waits_to_who_listens_next(cowherd):
             hand_over(cowherd, [given], "web")
             with waiting:
                 assert waiting.read_response(response).text == "the next one"
+
+
+def test_connections_of_a_crashed_worker_go_on_whichever_socket_they_came_by(cowherd):
+    """One name can stand for several."""
+    cowherd.deaths_expected = True
+    path = cowherd.directory / "given.sock"
+    tcp, address = tcp_listener()
+    with unix_listener(path) as unix, tcp:
+        cowherd.configure(listen="systemd:web", workers=1)
+        cowherd.app(WHOAMI)
+        hand_over(cowherd, [unix, tcp], "web:web")
+        cowherd.wait_ready()
+        (pid,) = cowherd.worker_pids()
+        with fastcgi.Connection(path) as first, fastcgi.Connection(address) as second:
+            cowherd.wait_until(lambda: cowherd.workers()[0]["connections"] == 2)
+            os.kill(pid, signal.SIGABRT)
+            assert int(first.request().text) != pid
+            assert int(second.request().text) != pid
+        assert cowherd.stop() == 0
 
 
 def test_reloads_under_load_on_a_socket_of_systemd(cowherd):
