@@ -376,7 +376,7 @@ RACK := $(HEAP) worker/answer worker/error_page worker/hook_path worker/hooks wo
 
 # The worker's loop, without the app that it serves.
 LOOP := worker/access_log worker/answer worker/connection worker/deposit worker/dispatch worker/fcgi worker/gate \
-	worker/handback worker/intake worker/listening worker/lookout worker/params worker/quota worker/record_walker worker/region worker/request_hash worker/server \
+	worker/handback worker/intake worker/listening worker/lookout worker/orphaned worker/params worker/quota worker/record_walker worker/region worker/request_hash worker/server \
 	worker/stray_child worker/interrupt worker/time_out worker/title worker/vhost
 
 # What a worker does with its heap between requests, and tells of it.

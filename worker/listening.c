@@ -36,9 +36,9 @@ static void watch_listener(struct listening *listening, struct listener_watch *l
 
     if (!listening->started || listener->watched)
         return;
-    if (epoll_ctl(listening->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) == -1)
+    listener->watched = epoll_ctl(listening->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) == 0;
+    if (!listener->watched && errno != EPERM) /* that is no socket any more (orphaned.h) */
         fatal("a listening socket can't be watched");
-    listener->watched = true;
 }
 
 static void unwatch_listener(struct listening *listening, struct listener_watch *listener)

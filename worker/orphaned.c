@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +30,8 @@ static struct {
     bool timed;
 } self;
 
+static volatile sig_atomic_t epoll = -1;
+
 /* The end of the intermediate process that forked this one is told of, too. */
 static bool is_orphaned(void)
 {
@@ -39,8 +42,11 @@ static bool is_orphaned(void)
 
 static void let_go_of_listeners(void)
 {
-    for (size_t i = 0; i < self.listener_count; i++)
+    for (size_t i = 0; i < self.listener_count; i++) {
+        if (epoll != -1)
+            epoll_ctl(epoll, EPOLL_CTL_DEL, self.listeners[i], NULL);
         dup3(STDIN_FILENO, self.listeners[i], O_CLOEXEC);
+    }
     self.listener_count = 0;
 }
 
@@ -54,6 +60,11 @@ static void give_up(void)
         emergency_answer_send(fd, records, length);
     }
     _exit(1);
+}
+
+void orphaned_set_epoll(int epoll_fd)
+{
+    epoll = epoll_fd;
 }
 
 static int64_t until(int64_t limit_ns, int64_t age_ns, int64_t other_ns)

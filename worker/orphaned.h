@@ -17,4 +17,10 @@
 void orphaned_prepare(int channel, const int *listeners, size_t count, struct scoreboard *board, struct slot *slot,
                       const struct config_pool *pool);
 
+/*
+ * Where the listening sockets are watched from now on; -1: nowhere. They are taken out of it first: one that is open
+ * elsewhere, too, would be told of there for ever, and woke this worker in the place of another.
+ */
+void orphaned_set_epoll(int epoll_fd);
+
 #endif

@@ -16,6 +16,7 @@
 #include "listening.h"
 #include "log.h"
 #include "memory_meter.h"
+#include "orphaned.h"
 #include "region.h"
 #include "stray_child.h"
 #include "title.h"
@@ -309,6 +310,7 @@ static void server_open(struct server *server, const struct server_options *opti
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = &server->channel_source };
     if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, options->channel, &event) == -1)
         fatal("the channel can't be watched");
+    orphaned_set_epoll(server->epoll_fd);
     listening_open(&server->listening, server->epoll_fd, &server->intake, options);
 }
 
@@ -317,6 +319,7 @@ static void server_close(struct server *server)
     stray_child_set_connections(NULL);
     lookout_close(&server->intake.lookout);
     intake_close(&server->intake);
+    orphaned_set_epoll(-1);
     close(server->epoll_fd);
     listening_close(&server->listening);
 }

@@ -5,6 +5,7 @@ import contextlib
 import grp
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -21,6 +22,9 @@ from herd import (
     Load,
     descriptors,
     free_port,
+    process_alive,
+    process_stat,
+    process_title,
     wait_until,
 )
 
@@ -564,6 +568,34 @@ def test_connections_of_a_crashed_worker_go_on_whichever_socket_they_came_by(cow
             assert int(first.request().text) != pid
             assert int(second.request().text) != pid
         assert cowherd.stop() == 0
+
+
+def test_a_worker_whose_supervisor_is_gone_takes_nothing_from_who_comes_next(cowherd):
+    """It learns so in a request, and stays for what it has received half of: whoever listens then is woken."""
+    path = cowherd.directory / "given.sock"
+    gate = cowherd.fifo()
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(unix_listener(path))
+        cowherd.configure(listen="systemd:web", workers=1)
+        cowherd.app(HOLD % gate)
+        hand_over(cowherd, [listener], "web")
+        cowherd.wait_ready()
+        (pid,) = cowherd.worker_pids()
+        half, slow = stack.enter_context(fastcgi.Connection(path)), stack.enter_context(fastcgi.Connection(path))
+        half.send(fastcgi.head(method="POST", body_length=4))
+        response = slow.start(uri="/hold")
+        with gate.wait_reader():
+            cowherd.process.kill()
+            cowherd.process.wait()
+        slow.read_response(response)
+        wait_until(lambda: process_title(pid).endswith("(draining)") and process_stat(pid)[0] == "S")
+        with select.epoll() as next_one:
+            next_one.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+            stack.enter_context(fastcgi.Connection(path))
+            assert next_one.poll(0) != []
+        half.send(fastcgi.stream(fastcgi.STDIN, b"body"))
+        assert half.read_response(fastcgi.Response()).status == 200
+        wait_until(lambda: not process_alive(pid))
 
 
 def test_reloads_under_load_on_a_socket_of_systemd(cowherd):

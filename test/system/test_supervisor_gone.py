@@ -68,6 +68,33 @@ def test_whoever_is_idle_leaves_and_answers_in_hand_are_whole(cowherd):
     busy.close()
 
 
+def test_a_worker_with_kept_connections_finishes_what_it_has_received_half_of(cowherd):
+    """It watched its listeners in another way for their sake, and can't go back to the usual one."""
+    fifo = cowherd.fifo()
+    cowherd.configure(workers=2)
+    cowherd.app(HOLDING % fifo)
+    cowherd.start()
+    pid, other = cowherd.worker_pids()
+    os.kill(other, signal.SIGSTOP)
+    wait_until(lambda: process_stat(other)[0] == "T")
+    kept, *more, half = [cowherd.connect() for _ in range(4)]
+    for connection in (kept, *more):
+        assert connection.request(keep=True).status == 200
+    half.send(fastcgi.head(method="POST", body_length=4))
+    os.kill(other, signal.SIGCONT)
+    response = kept.start(uri="/hold", keep=True)
+    with fifo.wait_reader():
+        kept.read_until(response, lambda r: r.body == b"begun,")
+        kill_supervisor(cowherd)
+        wait_until(lambda: list(left_over(cowherd.process)) == [pid])
+    kept.read_response(response)
+    half.send(fastcgi.stream(fastcgi.STDIN, b"body"))
+    assert half.read_response(fastcgi.Response()).status == 200
+    wait_until(lambda: not left_over(cowherd.process))
+    for connection in (kept, *more, half):
+        connection.close()
+
+
 @pytest.mark.parametrize("tcp", [False, True])
 def test_a_new_supervisor_starts_while_an_old_worker_finishes(cowherd, tcp):
     """Socket files, pid file and control socket are stale, and the worker lets go of what it listened on."""
