@@ -1,5 +1,6 @@
 #include "scaler.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -92,15 +93,22 @@ static uint64_t find_room(struct generation *generation)
     return scaling_room((uint64_t)generation->settings->memory, generation->budget_taken, reserved, scaler->estimate);
 }
 
-/* In the listen queues, and those that a worker which has ended had accepted. */
+/* Workers have given connections away that none of them has taken. (How many is not told.) */
+static bool has_given(const struct pool *pool)
+{
+    struct pollfd queue = { .fd = pool->handback, .events = POLLIN };
+    return poll(&queue, 1, 0) == 1 && (queue.revents & POLLIN) != 0;
+}
+
+/* In the listen queues, and of those that were accepted before: given away, or by a worker that has ended. */
 static int64_t count_waiting(const struct generation *generation)
 {
-    const int64_t rescued = (int64_t)generation->pool->rescued.count;
-    int64_t sum = rescued;
+    const int64_t accepted = (int64_t)generation->pool->rescued.count + has_given(generation->pool);
+    int64_t sum = accepted;
     for (size_t i = 0; i < generation->listener_count; i++) {
         struct listen_queue queue = listener_queue(generation->listeners[i]);
         if (queue.waiting < 0)
-            return rescued > 0 ? rescued : -1;
+            return accepted > 0 ? accepted : -1;
         sum += queue.waiting;
     }
     return sum;

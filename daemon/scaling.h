@@ -34,7 +34,7 @@ struct scaling_facts {
     unsigned serving, busy; /* those in a request are among those that serve */
     unsigned starting;
     unsigned present;    /* serving or starting, without those that leave when their replacement is ready */
-    int64_t waiting;     /* connections in the listen queues; -1: not known */
+    int64_t waiting;     /* connections that no worker has, most of them in the listen queues; -1: not known */
     int64_t waiting_ns;  /* for how long there have been some, while nobody was started and no request was taken */
     bool called;         /* somebody waits there, and nobody could have accepted */
     bool served;         /* requests have been taken since the last look */

@@ -140,6 +140,27 @@ def test_the_status_tells_bounds_and_number(cowherd):
     assert "workers: 1 wanted, 1 to 3 configured" in table and "workers: 2 wanted, 2 configured" in table
 
 
+def test_a_request_on_a_kept_connection_of_a_busy_worker_calls_for_another(cowherd):
+    """No listener tells of it: its worker has given it to the others, who are busy, too."""
+    scaled(cowherd, idle="1h", min=2, max=3, spare=0)
+    gate = holding(cowherd)
+    start(cowherd)
+    with contextlib.ExitStack() as stack:
+        kept = {}
+        while not any(len(connections) == 2 for connections in kept.values()):
+            connection = stack.enter_context(cowherd.connect())
+            kept.setdefault(connection.request(keep=True).text, []).append(connection)
+        first, second = next(connections for connections in kept.values() if len(connections) == 2)
+        held = []
+        for number, connection in enumerate([first, stack.enter_context(cowherd.connect())]):
+            held.append((connection, connection.start(uri="/hold", keep=True)))
+            cowherd.wait_until(lambda: [worker["state"] for worker in cowherd.workers()].count("busy") == number + 1)
+        pids = settled(cowherd, 2)
+        assert int(second.request(keep=True).text) not in pids
+        gate.write_text("")
+        assert {int(text) for text in answers(held)} == pids
+
+
 # -- on demand
 
 
