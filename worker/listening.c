@@ -427,7 +427,7 @@ void listening_stop(struct listening *listening, bool take_backlog)
 
 void listening_start(struct listening *listening)
 {
-    listening->started = true;
+    listening->started = !is_told_to_drain(listening); /* it would take nothing, and be woken in the place of another */
     for (size_t i = 0; i < listening->count && !listening->withheld && listening->pause_until_ns == 0; i++)
         watch_listener(listening, &listening->watches[i]);
 }

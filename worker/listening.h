@@ -44,8 +44,9 @@ struct listening {
 void listening_open(struct listening *listening, int epoll_fd, struct intake *intake,
                     const struct server_options *options);
 /*
- * Watches the listeners, when the slot says that this worker serves: one that sees nobody serve leaves in the queue
- * what woke it alone, and who watches by then would never be told.
+ * Watches the listeners, but for a worker that is told to go already. To be called when the slot says that this one
+ * serves: another that sees nobody serve leaves in the queue what woke it alone, and who watches by then would never be
+ * told.
  */
 void listening_start(struct listening *listening);
 /* Leaves the sockets open. */

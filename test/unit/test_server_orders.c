@@ -253,6 +253,40 @@ static void test_serves_before_it_watches(void **state)
     watched_in = NULL;
 }
 
+static void await_sleep(void)
+{
+    int64_t until_ns = clock_monotonic_ns() + PATIENCE_MS * CLOCK_NS_PER_MS;
+    char path[40], state = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)test.worker);
+    while (state != 'S') {
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+        fclose(file);
+        assert_true(clock_monotonic_ns() < until_ns);
+    }
+}
+
+/* It takes nothing, and is killed perhaps: a connection is to wake somebody else. */
+static void test_one_that_is_told_to_go_before_it_serves_is_not_woken(void **state)
+{
+    (void)state;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+    int other = epoll_create1(EPOLL_CLOEXEC), fresh;
+
+    test.slot->drain = 1;
+    start();
+    await_sleep();
+    assert_int_equal(epoll_ctl(other, EPOLL_CTL_ADD, test.listener, &event), 0);
+    fresh = client();
+    assert_int_equal(epoll_wait(other, &event, 1, 0), 1);
+    send_drain(clock_monotonic_ns() + LONG_NS, false);
+    assert_worker_ends();
+    close(fresh);
+    close(other);
+}
+
 static int take_given(void)
 {
     char bytes[256];
@@ -389,6 +423,7 @@ int main(void)
         TEST(test_request_limit_with_kept_connections),
         TEST(test_request_limit_is_lifted),
         TEST(test_serves_before_it_watches),
+        TEST(test_one_that_is_told_to_go_before_it_serves_is_not_woken),
         TEST(test_a_connection_that_one_on_its_way_out_leaves_wakes_another),
         TCP_TEST(test_a_connection_that_one_on_its_way_out_leaves_wakes_another),
         TEST(test_measure),
