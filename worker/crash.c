@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <mruby.h>
@@ -76,13 +77,21 @@ static void take_what_waits(void)
     while (got == 1 || (got == -1 && (errno == EBADMSG || errno == EMFILE)));
 }
 
-/* The channel holds some hundreds. */
-static bool await_room(int64_t until_ns)
+/*
+ * The channel holds some hundreds, and all that a user has on the way to other processes is no more than one of them
+ * may have open: nobody tells when that is fewer again.
+ */
+static bool await_room(int error, int64_t until_ns)
 {
+    const struct timespec pause = { .tv_nsec = CLOCK_NS_PER_MS };
     struct pollfd wait = { .fd = channel, .events = POLLOUT };
     int64_t now_ns;
     int ready = -1;
 
+    if (error == ETOOMANYREFS)
+        nanosleep(&pause, NULL);
+    else if (error != EAGAIN)
+        return false;
     while (ready == -1 && (now_ns = clock_monotonic_ns()) < until_ns) {
         ready = poll(&wait, 1, clock_poll_timeout_ms(until_ns, now_ns));
         if (ready == -1 && errno != EINTR)
@@ -105,7 +114,7 @@ static void hand_over_connections(void)
     while (next_fd < (int)limit.rlim_cur) {
         int fd = next_fd++;
         if (fd != unbegun_in_hand() && unbegun_connection(fd, listeners, listener_count))
-            while (channel_send(channel, &message, &fd, 1) == -1 && errno == EAGAIN && await_room(until_ns))
+            while (channel_send(channel, &message, &fd, 1) == -1 && await_room(errno, until_ns))
                 continue;
     }
 }

@@ -249,6 +249,33 @@ def test_a_signal_while_a_crashing_worker_waits_for_room_costs_no_connection(her
 
 
 @plain_memory
+def test_workers_that_crash_together_hand_over_more_than_may_be_on_its_way(herd):
+    """No more files of a user than one process of it may have open, but for those with privileges."""
+    if os.geteuid() == 0:
+        herd.configure(user="nobody", socket={"mode": "0666"})
+    herd.configure(workers=3, rlimits={"nofile": 128})
+    herd.start()
+    pids = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection) for connection in accepted(herd, 96)]
+        for pid in pids:
+            at_rest(herd, pid)
+        herd.signal(signal.SIGSTOP)
+        wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
+        crashed = time.monotonic()
+        for pid in pids:
+            os.kill(pid, signal.SIGSEGV)
+        wait_until(lambda: all(process_stat(pid)[0] == "Z" or is_crashing(pid) for pid in pids))
+        herd.signal(signal.SIGCONT)
+        wait_until(lambda: all((process_stat(pid) or "Z")[0] == "Z" for pid in pids))
+        if time.monotonic() - crashed > 0.9:
+            pytest.skip("this machine was too slow: a crashing worker waits for a second")
+        herd.wait_until(lambda: len(herd.worker_pids() - {0} - pids) == 3)
+        assert not {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} & pids
+    herd.wait_ledger(completed=96, lost=0)
+
+
+@plain_memory
 def test_connections_that_were_handed_over_are_not_taken_once_more(herd):
     """The time of a crashed worker's request is over while it stands still behind that: each has one owner after it."""
     herd.start()
