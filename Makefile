@@ -851,16 +851,15 @@ deb-releases:
 	@$(MAKE) --no-print-directory build/mruby/fetched
 	DEBIAN_MIRROR='$(DEBIAN_MIRROR)' DEB_BUILD_OPTIONS='$(DEB_BUILD_OPTIONS)' packaging/deb-in-room build/deb $(DEBIAN_RELEASES)
 
-RELEASES_UNBUILT = $(foreach release,$(filter-out dev,$(DEBIAN_RELEASES)),$(if $(wildcard \
+RELEASES_UNBUILT = $(foreach release,$(DEBIAN_RELEASES),$(if $(wildcard \
 	build/deb/$(release)/cowherd_*.deb),,$(release)))
 define build_for_releases
 	@$(if $(strip $(RELEASES_UNBUILT)),$(MAKE) --no-print-directory deb-releases DEBIAN_RELEASES='$(RELEASES_UNBUILT)')
 endef
 
-# Installs, upgrades under load and purges these packages in fresh Debians, and (dev) builds a mold with a gem of one's own
-# from cowherd-dev. What lies there is taken as it is: after a change, `make deb` first.
-test-deb: DEBIAN_RELEASES := $(if $(filter file,$(origin DEBIAN_RELEASES)),dev )$(DEBIAN_RELEASES)
-test-deb: $(if $(wildcard build/deb/*.deb),,deb)
+# Installs, upgrades under load and purges these packages in fresh Debians, and builds a mold with a gem of one's own from
+# cowherd-dev there. What lies there is taken as it is: after a change, `make deb` first.
+test-deb:
 	@packaging/install-deps test-deb
 	$(build_for_releases)
 	DEBIAN_MIRROR='$(DEBIAN_MIRROR)' packaging/test-packages build/deb $(DEBIAN_RELEASES)
@@ -908,7 +907,7 @@ help:
 	@echo 'make lint       clang-format, cppcheck, who includes whom, mandoc'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make deb        Debian packages, below build/deb; make deb-releases: built in fresh Debians (root, debootstrap)'
-	@echo 'make test-deb   DEBIAN_RELEASES="bookworm trixie dev"; the packages installed, upgraded and purged in fresh Debians'
+	@echo 'make test-deb   DEBIAN_RELEASES="bookworm trixie"; the packages installed, upgraded and purged in fresh Debians'
 	@echo 'make test-systemd  the unit under systemd as process 1 of fresh Debians; make test-reproducible: built twice, compared'
 	@echo 'make compile_commands.json, clean, distclean'
 

@@ -80,6 +80,17 @@ def write(path, text):
     path.write_text(text)
 
 
+def readme_steps():
+    """The commands by which the README goes from an empty Debian to a first answer, each with its here-document."""
+    block = re.search(r"```sh\n(apt-get update\n.*?)```", (TOP / "README.md").read_text(), re.S).group(1)
+    return re.findall(r"^(?:.*<<'EOF'\n(?:.*\n)*?EOF|.+)$", block, re.M)
+
+
+def literals(page):
+    """What a manual page shows as it is typed."""
+    return re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", (TOP / "packaging/man" / page).read_text(), re.M | re.S)
+
+
 def newer(package, directory):
     """The same package with a higher version, which its programs say, too."""
     place = directory / "newer"
