@@ -25,11 +25,11 @@ class Demo:
         self.output = self.directory / "output"
         self.process = None
 
-    def start(self, port, **environment):
+    def start(self, port, program=DEMO, **environment):
         settings = {"DEMO_PORT": str(port), "TMPDIR": str(self.directory), "COWHERD_BUILD": str(BUILD), **environment}
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
-                [DEMO],
+                [program],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -77,6 +77,15 @@ def test_once_shows_both_apps_and_leaves_nothing(demo):
     assert '{"readings":[{"time":' in said  # the monitor's JSON
     assert "PID" in said and "web" in said  # the status table
     assert "WRONG" not in said
+    demo.wait_gone()
+
+
+def test_it_runs_as_installed(demo, tmp_path):
+    """Beside no build, with the cowherd that is in PATH."""
+    examples = shutil.copytree(DEMO.parent, tmp_path / "doc/examples")
+    path = "%s:%s" % (BUILD, os.environ["PATH"])
+    process = demo.start(free_port(), examples / "demo", ONCE="1", COWHERD_BUILD="", PATH=path)
+    assert process.wait(120) == 0, demo.said()
     demo.wait_gone()
 
 
