@@ -815,12 +815,16 @@ deps:
 	@packaging/install-deps build test
 
 DESTINATION = $(DESTDIR)$(PREFIX)
+# Where zsh looks below /usr/local, and below /usr but in Debian.
+ZSH_FUNCTIONS := share/zsh/site-functions
 
 install: all
 	install -D -m 755 $(B)/cowherd $(DESTINATION)/sbin/cowherd
 	install -D -m 755 $(B)/cowherd-mold $(DESTINATION)/libexec/cowherd/cowherd-mold
 	install -D -m 644 config/cowherd.yml.example $(DESTINATION)/share/doc/cowherd/cowherd.yml.example
-	install -D -m 644 README.md $(DESTINATION)/share/doc/cowherd/README.md
+	for document in README CHANGELOG SECURITY; do \
+		install -D -m 644 $$document.md $(DESTINATION)/share/doc/cowherd/$$document.md || exit 1; \
+	done
 	install -D -m 644 test/conformance/results.md $(DESTINATION)/share/doc/cowherd/front-ends.md
 	for gem in gems/*/README.md; do \
 		install -D -m 644 $$gem $(DESTINATION)/share/doc/cowherd/$$(basename $$(dirname $$gem)).md || exit 1; \
@@ -829,7 +833,7 @@ install: all
 		install -D -m 644 $$page $(DESTINATION)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
 	done
 	install -D -m 644 $(B)/completion.bash $(DESTINATION)/share/bash-completion/completions/cowherd
-	install -D -m 644 $(B)/completion.zsh $(DESTINATION)/share/zsh/vendor-completions/_cowherd
+	install -D -m 644 $(B)/completion.zsh $(DESTINATION)/$(ZSH_FUNCTIONS)/_cowherd
 	install -D -m 644 LICENSE $(DESTINATION)/share/doc/cowherd/LICENSE
 
 # cowherd and cowherd-dev as Debian packages, below build/deb. DEB_BUILD_OPTIONS=: the build also runs `make check`.

@@ -153,6 +153,13 @@ def test_zsh_takes_its_completions(herd):
     assert (checked.returncode, checked.stderr) == (0, "") and text.startswith("#compdef cowherd\n")
 
 
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_looks_where_they_are_installed():
+    places = subprocess.run(["zsh", "-fc", "print -l $fpath"], capture_output=True, text=True, timeout=30, check=True).stdout
+    folder = re.search(r"(?m)^ZSH_FUNCTIONS := (\S+)$", (SETTINGS.parents[1] / "Makefile").read_text()).group(1)
+    assert "/usr/local/" + folder in places.split()
+
+
 def test_top_looks_again_and_again(herd):
     result = herd.command("top", "--count", "3", "--delay", "0.1")
     assert result.returncode == 0
