@@ -323,18 +323,12 @@ bool generation_reaped(struct generation *generation, pid_t pid, int status)
     return workers_reaped(generation, pid, status);
 }
 
-void generation_send_access_log(struct generation *generation, int fd)
+void generation_send_access_log(struct generation *generation)
 {
-    struct message message = { .type = MESSAGE_ACCESS_LOG };
-    /* One that leaves has no use for it. */
-    if (generation->mold.channel.fd >= 0 && generation->state != GENERATION_DRAINING &&
-        generation->state != GENERATION_FAILED && channel_send(generation->mold.channel.fd, &message, &fd, 1) < 0)
-        log_warn("%s: the mold can't be given the access log", generation->pool->name);
-    for (uint32_t i = 0; i < generation->worker_slots; i++) {
-        struct worker *worker = &generation->workers[i];
-        if (worker->in_use && worker->channel.fd >= 0 && channel_send(worker->channel.fd, &message, &fd, 1) < 0)
-            log_warn("%s: worker %u can't be given the access log", generation->pool->name, i);
-    }
+    generation_send_mold_access_log(generation);
+    for (uint32_t i = 0; i < generation->worker_slots; i++)
+        if (generation->workers[i].in_use)
+            workers_send_access_log(&generation->workers[i]);
 }
 
 void generation_ask_memory(struct generation *generation, struct worker *worker)

@@ -58,6 +58,7 @@ struct worker {
     bool start_failed;            /* a worker_start hook of it has */
     struct recycle_limits limits; /* its own, drawn when it was ordered */
     bool almost_done;             /* it has told so */
+    bool lacks_access_log;        /* there was no room in its channel for the reopened one */
     enum recycle_reason replaced; /* it is, or was, to be replaced */
     char replaced_because[120];   /* told_to_go then */
     struct trace *trace;          /* it traces writes (trace.h), and is none of those that are wanted; else NULL */
@@ -69,6 +70,7 @@ struct mold {
     struct output output;
     int64_t started_ns;
     bool leaving;           /* by itself, or reaped and not yet buried: it gets no SIGKILL */
+    bool lacks_access_log;  /* as a worker */
     const char *told_to_go; /* why it was sent SIGKILL, NULL when it was not */
     struct memory_figures memory;
     int64_t measured_ns;
@@ -162,8 +164,9 @@ struct loop *generation_loop(const struct generation *generation);
 /* Workers that are in the given state, without one that traces. */
 unsigned generation_count(const struct generation *generation, enum child_state state);
 
-/* Sends a reopened access log to the mold and the workers. */
-void generation_send_access_log(struct generation *generation, int fd);
+/* Sends the access log, which was reopened, to the mold and the workers: now, or when there is room in their channels.
+ */
+void generation_send_access_log(struct generation *generation);
 
 /* Asks a child to measure itself. */
 void generation_ask_memory(struct generation *generation, struct worker *worker_or_null_for_mold);

@@ -98,10 +98,33 @@ void generation_read_mold(struct generation *generation)
     }
 }
 
+void generation_send_mold_access_log(struct generation *generation)
+{
+    struct mold *mold = &generation->mold;
+    const struct message message = { .type = MESSAGE_ACCESS_LOG };
+    int log = logs_access_descriptor();
+
+    mold->lacks_access_log = false;
+    if (log < 0 || mold->channel.fd < 0 || generation->state == GENERATION_DRAINING ||
+        generation->state == GENERATION_FAILED || channel_send(mold->channel.fd, &message, &log, 1) == 0)
+        return;
+    mold->lacks_access_log = errno == EAGAIN;
+    if (mold->lacks_access_log)
+        loop_modify(generation_loop(generation), &mold->channel, EPOLLIN | EPOLLOUT);
+    else
+        log_warn("%s: the mold can't be given the access log", generation->pool->name);
+}
+
 static void mold_channel_ready(void *data, uint32_t events)
 {
-    (void)events;
-    generation_read_mold(data);
+    struct generation *generation = data;
+
+    if (events & EPOLLOUT) {
+        loop_modify(generation_loop(generation), &generation->mold.channel, EPOLLIN);
+        /* Workers that it was told to fork meanwhile are born with the one before. */
+        generation_send_access_log(generation);
+    }
+    generation_read_mold(generation);
 }
 
 /* The configuration, the scoreboard and the two ends of the channel and the output, for the mold to inherit. */
@@ -200,7 +223,8 @@ bool generation_adopt_mold(struct generation *generation, int channel, int outpu
     if (output >= 0 && output_open(&mold->output, generation_loop(generation), output, describe_mold, generation) < 0)
         return false;
     mold->channel = (struct loop_source){ .fd = channel, .ready = mold_channel_ready, .data = generation };
-    return channel < 0 || loop_add(generation_loop(generation), &mold->channel, EPOLLIN) == 0;
+    return channel < 0 || loop_add(generation_loop(generation), &mold->channel,
+                                   mold->lacks_access_log ? EPOLLIN | EPOLLOUT : EPOLLIN) == 0;
 }
 
 void generation_kill_mold(struct generation *generation, const char *reason)

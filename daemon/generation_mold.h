@@ -11,6 +11,9 @@ bool generation_start_mold(struct generation *generation, struct strbuf *error);
 
 void generation_close_mold_channel(struct generation *generation);
 
+/* Gives it the access log: now, or when there is room in its channel. One that leaves has no use for it. */
+void generation_send_mold_access_log(struct generation *generation);
+
 /* The mold is no more; `status` is wait(2)'s. */
 void generation_mold_reaped(struct generation *generation, int status);
 

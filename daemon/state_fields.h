@@ -75,6 +75,7 @@ static const struct state_field generation_fields[] = {
     MEMBER_SIGNED(generation, mold.pid),
     MEMBER_SIGNED(generation, mold.started_ns),
     MEMBER_UNSIGNED(generation, mold.leaving),
+    MEMBER_UNSIGNED(generation, mold.lacks_access_log),
     MEMBER_SIGNED(generation, mold.measured_ns),
     MEMORY_FIELDS(generation, mold.memory),
     MEMBER_UNSIGNED(generation, deaths.failures),
@@ -123,6 +124,7 @@ static const struct state_field worker_fields[] = {
     MEMBER_UNSIGNED(worker, limits.private_memory),
     MEMBER_UNSIGNED(worker, limits.symbols),
     MEMBER_UNSIGNED(worker, almost_done),
+    MEMBER_UNSIGNED(worker, lacks_access_log),
     MEMBER_UNSIGNED(worker, replaced),
 };
 

@@ -211,12 +211,9 @@ void supervisor_reopen_logs(struct supervisor *supervisor)
     else
         log_info("the logs are reopened");
     strbuf_free(&error);
-    int access_log = logs_access_descriptor();
-    if (access_log < 0)
-        return;
     for (size_t i = 0; i < supervisor->pool_count; i++)
         for (struct generation *g = supervisor->pools[i]->generations; g; g = g->next)
-            generation_send_access_log(g, access_log);
+            generation_send_access_log(g);
 }
 
 static bool all_busy(const struct generation *generation)

@@ -104,6 +104,7 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     worker->measured_ns = 0;
     worker->private_at_first = 0;
     worker->almost_done = false;
+    worker->lacks_access_log = false;
     worker->replaced = RECYCLE_NONE;
     worker->ready_after_ns = 0;
     worker->overdue = (struct overdue_watch){ 0 };

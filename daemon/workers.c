@@ -11,6 +11,7 @@
 #include "crash_loop.h"
 #include "inquiry.h"
 #include "log.h"
+#include "logs.h"
 #include "obituary.h"
 #include "orphans.h"
 #include "pool.h"
@@ -155,6 +156,21 @@ static void measure_at_birth(struct worker *worker)
 void workers_await_room(struct worker *worker)
 {
     loop_modify(generation_loop(worker->generation), &worker->channel, EPOLLIN | EPOLLOUT);
+}
+
+void workers_send_access_log(struct worker *worker)
+{
+    const struct message message = { .type = MESSAGE_ACCESS_LOG };
+    int log = logs_access_descriptor();
+
+    worker->lacks_access_log = false;
+    if (log < 0 || worker->channel.fd < 0 || channel_send(worker->channel.fd, &message, &log, 1) == 0)
+        return;
+    worker->lacks_access_log = errno == EAGAIN;
+    if (worker->lacks_access_log)
+        workers_await_room(worker);
+    else if (errno != EPIPE)
+        log_warn("%s: worker %u can't be given the access log", worker->generation->pool->name, worker->index);
 }
 
 /* A worker closes what is unfinished at its deadline; one that doesn't is killed a moment later. */
@@ -341,6 +357,8 @@ static void worker_channel_ready(void *data, uint32_t events)
     struct worker *worker = data;
     if (events & EPOLLOUT) {
         loop_modify(generation_loop(worker->generation), &worker->channel, EPOLLIN);
+        if (worker->lacks_access_log)
+            workers_send_access_log(worker);
         if (worker->state == CHILD_DRAINING)
             send_drain(worker);
         rescue_deliver(worker->generation->pool);
@@ -504,9 +522,10 @@ void workers_forget_ordered(struct generation *generation)
 bool workers_watch_channel(struct worker *worker, int channel)
 {
     /* One that was told to go before an upgrade may not have it in its channel yet. */
-    uint32_t events = worker->in_use && worker->state == CHILD_DRAINING ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    bool awaits_room = worker->in_use && (worker->state == CHILD_DRAINING || worker->lacks_access_log);
     worker->channel = (struct loop_source){ .fd = channel, .ready = worker_channel_ready, .data = worker };
-    return loop_add(generation_loop(worker->generation), &worker->channel, events) == 0;
+    return loop_add(generation_loop(worker->generation), &worker->channel,
+                    awaits_room ? EPOLLIN | EPOLLOUT : EPOLLIN) == 0;
 }
 
 bool workers_watch(struct worker *worker, int output)

@@ -42,6 +42,9 @@ void workers_let_serve(struct worker *worker);
 bool workers_watch_channel(struct worker *worker, int channel);
 bool workers_watch(struct worker *worker, int output);
 
+/* Gives it the access log: now, or when there is room in its channel. */
+void workers_send_access_log(struct worker *worker);
+
 /* Tells one worker to drain. `reason` is static text. */
 void workers_drain_one(struct worker *worker, const char *reason);
 
@@ -54,7 +57,7 @@ const char *workers_hook_in_hand(const struct worker *worker, char text[SLOT_REQ
 /* Takes what it has said and nobody has read yet. */
 void workers_hear(struct worker *worker);
 
-/* Its channel is full. When there is room, what is kept for it goes on: the order to drain, connections of others. */
+/* Its channel is full. When there is room, what is kept for it goes on: the log, the order to drain, connections. */
 void workers_await_room(struct worker *worker);
 
 /* The mold's answer to an order. */

@@ -424,6 +424,13 @@ class Herd:
     def client(self, pool="web"):
         return fastcgi.Client(self.address(pool), PATIENCE)
 
+    def fill_channels(self):
+        """Asks for memory more often than fits into the channel of a worker that reads nothing, and does not wait."""
+        for _ in range(500):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+                client.connect(str(self.settings["control"]))
+                client.sendall(b"memory table\n")
+
     # -- what it left
 
     def log(self):

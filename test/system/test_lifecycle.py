@@ -468,13 +468,6 @@ def test_a_running_request_ends_in_the_generation_it_began_in(cowherd):
     cowherd.wait_until(lambda: {w["generation"] for w in cowherd.workers()} == {2})
 
 
-def ask_for_memory(herd):
-    """Asks, and does not wait: the question goes on to the workers."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.connect(str(herd.settings["control"]))
-        client.sendall(b"memory table\n")
-
-
 def test_a_worker_that_has_much_to_read_is_told_to_go_all_the_same(cowherd):
     """There is no room in its channel for the order, at first."""
     fifo = cowherd.fifo()
@@ -484,8 +477,7 @@ def test_a_worker_that_has_much_to_read_is_told_to_go_all_the_same(cowherd):
     with cowherd.connect() as connection:
         response = connection.start(uri="/hold", keep=True)
         with fifo.wait_reader():
-            for _ in range(500):
-                ask_for_memory(cowherd)
+            cowherd.fill_channels()
             assert cowherd.reload().returncode == 0
         connection.read_response(response)
         assert connection.wait_closed() == []

@@ -1,12 +1,13 @@
 """The access log and the error log: whole lines, nothing forged, nothing lost when they are rotated."""
 
 import json
+import os
 import re
 import signal
 
 import pytest
 
-from herd import Load
+from herd import HELD, Load, process_stat, wait_until
 
 COMMON = re.compile(
     r'(\S+) - (\S+) \[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-)$'
@@ -259,18 +260,55 @@ def test_usr1_reopens_both_logs_and_loses_no_line(herd):
     assert herd.worker_pids() == pids
 
 
+def writes_to_the_new_log(herd):
+    herd.request("/after", host="a.test")
+    return herd.access.exists() and "GET /after " in herd.access.read_text()
+
+
 def test_the_reopen_command_does_the_same(herd):
     start(herd)
-    rotated = herd.directory / "access.log.1"
     herd.request(host="a.test")
-    herd.access.rename(rotated)
+    herd.access.rename(herd.directory / "access.log.1")
     assert herd.command("reopen").returncode == 0
+    herd.wait_until(lambda: writes_to_the_new_log(herd))
 
-    def written():
-        herd.request("/after", host="a.test")
-        return herd.access.exists() and "/after" in herd.access.read_text()
 
-    herd.wait_until(written)
+@pytest.mark.parametrize("upgrade", [False, True], ids=["", "and-an-upgrade"])
+def test_a_worker_that_has_much_to_read_gets_the_new_log_all_the_same(herd, upgrade):
+    """There is no room in its channel for the descriptor, at first."""
+    fifo = herd.fifo()
+    herd.configure(workers=1)
+    herd.app(HELD + 'run ->(env) { [200, {}, Held.new("%s")] }' % fifo, host="held.test")
+    start(herd)
+    with herd.connect() as connection:
+        response = connection.start(uri="/held", host="held.test")
+        with fifo.wait_reader():
+            herd.fill_channels()
+            herd.access.rename(herd.directory / "access.log.1")
+            assert herd.command("reopen").returncode == 0
+            if upgrade:
+                assert herd.command("upgrade").returncode == 0
+        connection.read_response(response)
+    herd.wait_until(lambda: writes_to_the_new_log(herd))
+
+
+def test_a_mold_that_has_much_to_read_gets_the_new_log_all_the_same(herd):
+    herd.deaths_expected = True
+    herd.configure(workers=1)
+    start(herd)
+    (worker,) = herd.workers()
+    mold = herd.pool()["mold"]["pid"]
+    os.kill(mold, signal.SIGSTOP)
+    try:
+        wait_until(lambda: process_stat(mold)[0] == "T")
+        herd.fill_channels()
+        herd.access.rename(herd.directory / "access.log.1")
+        assert herd.command("reopen").returncode == 0
+    finally:
+        os.kill(mold, signal.SIGCONT)
+    os.kill(worker["pid"], signal.SIGKILL)
+    herd.wait_until(lambda: worker["pid"] not in herd.worker_pids() and herd.worker_pids())
+    herd.wait_until(lambda: writes_to_the_new_log(herd))
 
 
 def test_logs_go_to_standard_error_as_well(cowherd):
