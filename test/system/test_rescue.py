@@ -111,10 +111,14 @@ def test_connections_go_on_twice(herd):
     """Those that had been somebody else's are as safe as those that were accepted."""
     herd.start()
     (pid,) = herd.worker_pids()
+    alone = sockets(pid)
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(connection) for connection in accepted(herd, 4)]
         assert herd.request("/later").status == 200
         for _ in range(2):
+            # (One that is being received from when its worker is killed is lost.)
+            herd.wait_until(lambda: sockets(pid) == alone + len(silent))
+            at_rest(herd, pid)
             dead = pid
             os.kill(dead, signal.SIGKILL)
             (pid,) = herd.wait_until(lambda: herd.worker_pids() - {dead, 0})
