@@ -29,6 +29,7 @@ BASE := \
 	daemon/base/emergency_answer \
 	daemon/base/escrow \
 	daemon/base/fcgi_record \
+	daemon/base/handed \
 	daemon/base/heap_map \
 	daemon/base/json \
 	daemon/base/log \
@@ -413,7 +414,7 @@ $(eval $(call unit_test,fcgi_body,$(FCGI),fcgi))
 $(eval $(call unit_test,fcgi_record,base/fcgi_record $(CORE)))
 $(eval $(call unit_test,frozen_reads,$(HEAP) $(CORE),mruby))
 $(eval $(call unit_test,gate,worker/gate base/fcgi_record $(CORE)))
-$(eval $(call unit_test,handback,worker/handback worker/connection worker/deposit worker/stray_child base/escrow base/unbegun $(CORE)))
+$(eval $(call unit_test,handback,worker/handback worker/connection worker/deposit worker/stray_child base/escrow base/handed base/unbegun $(CORE)))
 $(eval $(call unit_test,heap_map,base/heap_map $(CORE)))
 $(eval $(call unit_test,heap_svg,daemon/heap_svg base/heap_map $(CORE)))
 $(eval $(call unit_test,hooks,worker/app $(RACK),mruby))
@@ -422,7 +423,7 @@ $(eval $(call unit_test,json,base/json $(CORE)))
 $(eval $(call unit_test,lifecycle,daemon/lifecycle))
 $(eval $(call unit_test,listen_queue,daemon/listen_queue))
 $(eval $(call unit_test,log,$(CORE)))
-$(eval $(call unit_test,lookout,worker/lookout worker/handback worker/connection worker/deposit worker/stray_child base/escrow base/scoreboard base/unbegun $(CORE)))
+$(eval $(call unit_test,lookout,worker/lookout worker/handback worker/connection worker/deposit worker/stray_child base/escrow base/handed base/scoreboard base/unbegun $(CORE)))
 $(eval $(call unit_test,loop,daemon/loop $(CORE)))
 $(eval $(call unit_test,mapping,base/mapping))
 $(eval $(call unit_test,mdoc,daemon/mdoc $(CORE)))

@@ -14,6 +14,7 @@
 #include "fallback_policy.h"
 #include "log.h"
 #include "obituary.h"
+#include "rescue.h"
 #include "spawn_mold.h"
 #include "supervisor.h"
 #include "workers.h"
@@ -87,7 +88,7 @@ static pid_t spawn(const struct fallback *fallback, int board, int channel, int 
             .channel = channel,
             .output = output,
             .access_log = -1,
-            .handback = -1,
+            .handback = pool->handback,
             .listeners = listeners,
             .listener_count = pool->listener_count,
         });
@@ -189,13 +190,18 @@ static bool tries_in_vain(const struct generation *generation)
     return generation->deaths.failures > 0 && (loop_timer_is_set(&generation->refill) || workers_alive(generation) > 0);
 }
 
+bool fallback_accepts(const struct fallback *fallback)
+{
+    return fallback->pid != 0 && !fallback->leaving;
+}
+
 static struct fallback_facts facts_of(struct fallback *fallback, int64_t now)
 {
     const struct pool *pool = fallback->pool;
     const struct generation *serving = pool->serving;
     struct fallback_facts facts = {
         .present = fallback->pid != 0 || now < fallback->not_before_ns,
-        .accepts = fallback->pid != 0 && !fallback->leaving,
+        .accepts = fallback_accepts(fallback),
         .in_trouble =
             !pool->stopping && (serving ? serving->mold.pid == 0 || tries_in_vain(serving) : pool->stuck != NULL),
         .serving = count_serving(pool),
@@ -223,15 +229,18 @@ void fallback_look(struct fallback *fallback)
         break;
     case FALLBACK_LEAVE_AS_IS: break;
     }
-    if (fallback->pid != 0 && !fallback->leaving && fallback->pool->stuck)
+    if (!fallback_accepts(fallback))
+        return;
+    if (fallback->pool->stuck)
         tell_trouble(fallback);
-    else if (fallback->pid != 0 && !fallback->leaving && facts.pause_ns > 0)
+    else if (facts.pause_ns > 0)
         tell_next_try(fallback, now + facts.pause_ns);
+    rescue_deliver(fallback->pool);
 }
 
 void fallback_stop(struct fallback *fallback, bool now)
 {
-    if (fallback->pid != 0 && !fallback->leaving)
+    if (fallback_accepts(fallback))
         retire(fallback, true);
     if (fallback->pid != 0 && now)
         kill(fallback->pid, SIGKILL);

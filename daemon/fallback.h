@@ -35,6 +35,9 @@ void fallback_init(struct fallback *fallback, struct pool *pool);
 /* Something about the pool's workers has changed, or a second has passed: starts it, tells it, lets it go. */
 void fallback_look(struct fallback *fallback);
 
+/* It is there, and was not told to leave. */
+bool fallback_accepts(const struct fallback *fallback);
+
 /* The pool stops. `now`: by SIGKILL. */
 void fallback_stop(struct fallback *fallback, bool now);
 

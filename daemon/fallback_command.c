@@ -18,6 +18,7 @@
 #include "config_handed.h"
 #include "emergency_answer.h"
 #include "fallback_policy.h"
+#include "handed.h"
 #include "responder.h"
 #include "log.h"
 #include "loop.h"
@@ -133,7 +134,7 @@ static void add_listeners(struct responder *responder, char *list)
         responder_add_listener(responder, descriptor(word));
 }
 
-static void prepare(struct server *server, int config, int board, int channel)
+static void prepare(struct server *server, int config, int board, int channel, int queue)
 {
     const char *wrong;
     struct scoreboard *map = scoreboard_attach(board);
@@ -154,6 +155,9 @@ static void prepare(struct server *server, int config, int board, int channel)
     responder->allow = server->allow;
     responder->slot = &map->slot[0];
     responder->asked = asked;
+    if (queue >= 0)
+        responder_add_queue(responder, queue,
+                            handed_room(responder->head_max, (size_t)server->pool->limits.small_body));
     server->channel = (struct loop_source){ .fd = channel, .ready = channel_ready, .data = server };
     drop_privileges(server->pool);
     if (loop_add(responder->loop, &server->channel, EPOLLIN) < 0)
@@ -172,14 +176,12 @@ static void finish(struct server *server)
 int fallback_command(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "config-fd", required_argument, NULL, 'c' },
-        { "scoreboard-fd", required_argument, NULL, 's' },
-        { "channel-fd", required_argument, NULL, 'm' },
-        { "listen-fds", required_argument, NULL, 'l' },
-        { 0 },
+        { "config-fd", required_argument, NULL, 'c' },   { "scoreboard-fd", required_argument, NULL, 's' },
+        { "channel-fd", required_argument, NULL, 'm' },  { "listen-fds", required_argument, NULL, 'l' },
+        { "handback-fd", required_argument, NULL, 'q' }, { 0 },
     };
     static struct server server;
-    int config = -1, board = -1, channel = -1, option;
+    int config = -1, board = -1, channel = -1, queue = -1, option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -187,6 +189,7 @@ int fallback_command(int argc, char **argv)
         case 's': board = descriptor(optarg); break;
         case 'm': channel = descriptor(optarg); break;
         case 'l': add_listeners(&server.responder, optarg); break;
+        case 'q': queue = descriptor(optarg); break;
         default: return 2;
         }
     }
@@ -194,7 +197,7 @@ int fallback_command(int argc, char **argv)
         fatalx("cowherd fallback is started by cowherd, not by hand");
     log_to_supervisor(STDERR_FILENO);
     signal(SIGPIPE, SIG_IGN);
-    prepare(&server, config, board, channel);
+    prepare(&server, config, board, channel, queue);
     responder_open(&server.responder);
     loop_run(server.responder.loop);
     finish(&server);

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,7 +12,9 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "clock.h"
 #include "escrow.h"
+#include "handed.h"
 #include "log.h"
 #include "pool.h"
 #include "scaler.h"
@@ -181,6 +184,34 @@ static bool give(struct pool *pool, int fd, bool to_idle)
     return false;
 }
 
+/* Something has come on it, or its client is gone. */
+static bool is_ready(int fd)
+{
+    struct pollfd look = { .fd = fd, .events = POLLIN };
+
+    return poll(&look, 1, 0) == 1;
+}
+
+/* Into the queue, which the fallback looks into; false: it is full. */
+static bool put_into_queue(const struct pool *pool, int fd)
+{
+    int64_t patience = pool_settings(pool)->timeouts.header_ns, now = clock_monotonic_ns();
+    const struct handed handed = { .wait = HANDED_HEAD, .deadline_ns = patience > 0 ? now + patience : 0 };
+
+    return pool->handback >= 0 && handed_send(pool->handback, fd, &handed, NULL, 0);
+}
+
+static void have_refused(struct pool *pool)
+{
+    struct rescued *rescued = &pool->rescued;
+
+    for (size_t i = rescued->count; i-- > 0;)
+        if (is_ready(rescued->fds[i]) && put_into_queue(pool, rescued->fds[i])) {
+            close(rescued->fds[i]);
+            rescued->fds[i] = rescued->fds[--rescued->count];
+        }
+}
+
 void rescue_deliver(struct pool *pool)
 {
     struct rescued *rescued = &pool->rescued;
@@ -194,6 +225,8 @@ void rescue_deliver(struct pool *pool)
     if (rescued->count < before)
         log_debug("%s: %zu connections of a worker that has ended go on with others", pool->name,
                   before - rescued->count);
+    if (rescued->count > 0 && fallback_accepts(&pool->fallback) && pool_settings(pool) != NULL)
+        have_refused(pool);
     if (rescued->count > 0 && pool->serving != NULL)
         scaler_call(pool->serving);
 }

@@ -33,8 +33,8 @@ void rescue_adopt(struct pool *pool, int fd);
 void rescue_withdraw(struct worker *worker);
 
 /*
- * Gives them to workers that serve; the rest wait for the next call: when one is ready, or has read what it was given,
- * and once a second.
+ * Gives them to workers that serve. Where the fallback answers in their place, it gets those on which something has
+ * come; the rest wait for the next call: when a worker is ready, or has read what it was given, and once a second.
  */
 void rescue_deliver(struct pool *pool);
 

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "fcgi_record.h"
+#include "handed.h"
 #include "log.h"
 #include "xalloc.h"
 
@@ -19,6 +20,7 @@
 struct responder_listener {
     struct responder *responder;
     struct loop_source source;
+    bool is_queue;
 };
 
 int responder_descriptor(const char *text, const char *command)
@@ -197,7 +199,7 @@ static void client_expired(void *data)
     client_close(client);
 }
 
-static void client_open(struct responder *responder, int fd)
+static struct responder_client *client_open(struct responder *responder, int fd)
 {
     struct responder_client *client = responder->clients;
 
@@ -214,19 +216,37 @@ static void client_open(struct responder *responder, int fd)
         client_close(client);
     else
         set_deadline(client, responder->head_ns);
+    return client;
 }
 
-/* false: there is nobody more to take now. */
-static bool accept_one(struct responder *responder, int listener)
+static int accept_from(const struct responder *responder, int listener)
 {
     struct sockaddr_storage address = { 0 };
     socklen_t length = sizeof address;
+    int fd = accept4(listener, (struct sockaddr *)(void *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0 || !responder->allow ||
+        allow_list_matches(responder->allow, (const struct sockaddr *)(const void *)&address))
+        return fd;
+    close(fd);
+    errno = ECONNABORTED;
+    return -1;
+}
+
+/* false: there is nobody more to take now. */
+static bool accept_one(const struct responder_listener *listener)
+{
+    struct responder *responder = listener->responder;
+    struct handed handed;
+    size_t length = 0;
 
     if (responder->client_count == RESPONDER_CLIENTS_MAX) {
         listen_to_none(responder);
         return false;
     }
-    int fd = accept4(listener, (struct sockaddr *)(void *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = listener->is_queue
+                 ? handed_receive(listener->source.fd, &handed, responder->room, responder->room_size, &length)
+                 : accept_from(responder, listener->source.fd);
     if (fd < 0) {
         if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED && !responder->leaving) {
             listen_to_none(responder);
@@ -234,10 +254,8 @@ static bool accept_one(struct responder *responder, int listener)
         }
         return errno == ECONNABORTED || errno == EINTR;
     }
-    if (!responder->allow || allow_list_matches(responder->allow, (const struct sockaddr *)(const void *)&address))
-        client_open(responder, fd);
-    else
-        close(fd);
+    struct responder_client *client = client_open(responder, fd);
+    take(client, responder->room, length);
     return true;
 }
 
@@ -246,7 +264,7 @@ static void listener_ready(void *data, uint32_t events)
     const struct responder_listener *listener = data;
 
     (void)events;
-    for (int i = 0; i < ACCEPTS_A_TURN && accept_one(listener->responder, listener->source.fd); i++)
+    for (int i = 0; i < ACCEPTS_A_TURN && accept_one(listener); i++)
         continue;
 }
 
@@ -260,7 +278,7 @@ static void again_expired(void *data)
         listen_to_all(responder);
 }
 
-void responder_add_listener(struct responder *responder, int fd)
+static void add(struct responder *responder, int fd, bool is_queue)
 {
     size_t count = ++responder->listener_count;
 
@@ -268,7 +286,20 @@ void responder_add_listener(struct responder *responder, int fd)
     responder->listeners[count - 1] = (struct responder_listener){
         .responder = responder,
         .source = { .fd = fd, .ready = listener_ready },
+        .is_queue = is_queue,
     };
+}
+
+void responder_add_listener(struct responder *responder, int fd)
+{
+    add(responder, fd, false);
+}
+
+void responder_add_queue(struct responder *responder, int fd, size_t room)
+{
+    add(responder, fd, true);
+    responder->room = xreallocarray(responder->room, room, 1);
+    responder->room_size = room;
 }
 
 void responder_open(struct responder *responder)
@@ -295,7 +326,7 @@ void responder_leave(struct responder *responder, bool take_backlog, int64_t wit
 {
     responder->leaving = true;
     for (size_t i = 0; i < responder->listener_count && take_backlog; i++)
-        while (accept_one(responder, responder->listeners[i].source.fd))
+        while (accept_one(&responder->listeners[i]))
             continue;
     listen_to_none(responder);
     loop_timer_clear(responder->loop, &responder->again);
@@ -313,4 +344,5 @@ void responder_close(struct responder *responder)
     listen_to_none(responder);
     loop_timer_clear(responder->loop, &responder->again);
     free(responder->listeners);
+    free(responder->room);
 }

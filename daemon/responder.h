@@ -47,6 +47,8 @@ struct responder {
     /* The module's own. */
     struct responder_listener *listeners;
     size_t listener_count;
+    uint8_t *room; /* for what comes with a connection of a queue */
+    size_t room_size;
     bool listening;
     bool leaving;
     struct loop_timer again; /* to listen again; when leaving: to be gone */
@@ -60,6 +62,9 @@ int responder_descriptor(const char *text, const char *command);
 
 /* Before responder_open. The descriptor stays the caller's. */
 void responder_add_listener(struct responder *responder, int fd);
+/* The same with a queue of connections that others have accepted (handed.h), with `room` bytes for what was received.
+ */
+void responder_add_queue(struct responder *responder, int fd, size_t room);
 /* Listens from now on. */
 void responder_open(struct responder *responder);
 

@@ -15,6 +15,13 @@ static enum responder_step begin(struct responder_request *request, uint16_t id)
     return RESPONDER_MORE;
 }
 
+/* Left over from the request before it: a worker may have answered that, and given the connection to others. */
+static bool is_stale(const struct fcgi_record_header *header)
+{
+    return header->type == FCGI_RECORD_ABORT_REQUEST ||
+           (header->type == FCGI_RECORD_STDIN && header->content_length == 0);
+}
+
 static enum responder_step take_record(struct responder_request *request, size_t head_max)
 {
     const struct fcgi_record_header header = fcgi_record_decode(request->header);
@@ -32,7 +39,7 @@ static enum responder_step take_record(struct responder_request *request, size_t
     if (header.type == FCGI_RECORD_BEGIN_REQUEST)
         return header.content_length == 8 ? begin(request, header.request_id) : RESPONDER_MALFORMED;
     if (request->request_id == 0)
-        return RESPONDER_MALFORMED;
+        return is_stale(&header) ? RESPONDER_MORE : RESPONDER_MALFORMED;
     if (header.request_id != request->request_id)
         return RESPONDER_MORE;
     if (header.type == FCGI_RECORD_PARAMS && !request->answered)

@@ -119,7 +119,7 @@ struct inheritance {
     int *descriptors;
     size_t count;
     struct strbuf listeners, stores; /* comma-separated */
-    char config[16], scoreboard[16], channel[16];
+    char config[16], scoreboard[16], channel[16], handback[16];
 };
 
 static void hand_list(struct inheritance *handed, struct strbuf *text, const int *descriptors, size_t count)
@@ -146,6 +146,7 @@ static struct inheritance hand(const struct spawn_mold *options)
     snprintf(handed.config, sizeof handed.config, "%d", options->config);
     snprintf(handed.scoreboard, sizeof handed.scoreboard, "%d", options->scoreboard);
     snprintf(handed.channel, sizeof handed.channel, "%d", options->channel);
+    snprintf(handed.handback, sizeof handed.handback, "%d", options->handback);
     return handed;
 }
 
@@ -173,6 +174,8 @@ pid_t spawn_fallback(const struct spawn_mold *options)
                           handed.channel,
                           "--listen-fds",
                           handed.listeners.data,
+                          options->handback >= 0 ? "--handback-fd" : NULL,
+                          handed.handback,
                           NULL };
     char **environment = mold_environment(environ, options->pool, NULL);
     pid_t pid = spawn_program(own_program(), environment, arguments, handed.descriptors, handed.count, options->output);
@@ -187,9 +190,8 @@ pid_t spawn_fallback(const struct spawn_mold *options)
 pid_t spawn_mold(const struct spawn_mold *options)
 {
     struct inheritance handed = hand(options);
-    char access_log[16], handback[16], generation[16], limit[24];
+    char access_log[16], generation[16], limit[24];
     snprintf(access_log, sizeof access_log, "%d", options->access_log);
-    snprintf(handback, sizeof handback, "%d", options->handback);
     snprintf(generation, sizeof generation, "%u", options->generation);
     snprintf(limit, sizeof limit, "%lu", options->descriptor_limit);
     char *arguments[] = { "cowherd-mold",
@@ -206,7 +208,7 @@ pid_t spawn_mold(const struct spawn_mold *options)
                           "--access-log-fd",
                           access_log,
                           "--handback-fd",
-                          handback,
+                          handed.handback,
                           "--generation",
                           generation,
                           "--descriptor-limit",

@@ -10,13 +10,12 @@
 #include "deposit.h"
 #include "fcgi.h"
 #include "handback.h"
+#include "handed.h"
 #include "log.h"
 #include "time_out.h"
 #include "unbegun.h"
 #include "xalloc.h"
 
-#define SMALL_BODY_SLACK 1024        /* for the records around it */
-#define SCRATCH_SLACK (80 * 1024)    /* beyond head and small body: one more record, or what fcgi_serve hands back */
 #define SAVED_MAX (16 * 1024 * 1024) /* for unfinished requests, all connections together */
 #define DESCRIPTORS_SPARED 64        /* for everything that is not a connection */
 #define CONNECTIONS_MAX 65536
@@ -326,13 +325,13 @@ static unsigned connection_limit(void)
 void intake_open(struct intake *intake, int epoll_fd, int channel, int escrow, const struct config_pool *pool,
                  const struct app_set *apps, struct slot *slot)
 {
-    size_t small_body = pool->limits.small_body > 0 ? (size_t)pool->limits.small_body + SMALL_BODY_SLACK : 0;
+    size_t small_body = pool->limits.small_body > 0 ? (size_t)pool->limits.small_body + HANDED_BODY_SLACK : 0;
 
     *intake = (struct intake){
         .limits = { .head = (size_t)pool->limits.header, .small_body = small_body },
         .quota = { .slot = slot, .channel = channel },
         .now_ns = clock_monotonic_ns(),
-        .scratch_size = (size_t)pool->limits.header + small_body + SCRATCH_SLACK,
+        .scratch_size = handed_room((size_t)pool->limits.header, (size_t)pool->limits.small_body),
         .connections = {
             .epoll_fd = epoll_fd,
             .timeouts_ns = {

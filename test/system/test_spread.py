@@ -38,12 +38,16 @@ def herd(cowherd, request):
     return start(cowherd, workers=2)
 
 
-@contextlib.contextmanager
-def stopped(herd, pid):
-    """What comes meanwhile, its worker is told of at once, and not in the end of the request before."""
+def stop(herd, pid):
     at_rest(herd, pid)
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: process_stat(pid)[0] == "T")
+
+
+@contextlib.contextmanager
+def stopped(herd, pid):
+    """What comes meanwhile, its worker is told of at once, and not in the end of the request before."""
+    stop(herd, pid)
     try:
         yield
     finally:
@@ -222,6 +226,45 @@ def test_a_leaving_worker_takes_nothing_from_the_next_generation(cowherd):
             assert pid_of(other.read_response(fast)) == free
         assert pid_of(slow.read_response(first)) == pid
     nothing_lost(cowherd)
+
+
+LOADS_ONCE = """
+if File.exist?("%(first)s")
+  File.open("%(fifo)s") { |f| f.read }
+else
+  File.open("%(first)s", "w") { |f| f.write "x" }
+end
+run ->(env) { [200, {}, []] }
+"""
+
+
+def test_what_was_given_is_refused_where_no_worker_can_be_had(cowherd):
+    """As new connections are; so is what waits for a worker in the place of one that was killed."""
+    loading = cowherd.fifo()
+    cowherd.app(LOADS_ONCE % {"first": cowherd.directory / "first", "fifo": loading}, host="slow.test")
+    herd = start(cowherd, workers=2)
+    with contextlib.ExitStack() as stack:
+        slow, *others = kept_by_one(herd, stack, 3)
+        with held(herd, slow) as pid:
+            (free,) = herd.worker_pids() - {pid}
+            before = open_files(free)
+            new, silent = (stack.enter_context(herd.connect()) for _ in range(2))
+            wait_until(lambda: open_files(free) == before + 2)
+            herd.deaths_expected = True
+            stop(herd, free)
+            with given(pid, len(others)):
+                responses = [connection.start(uri="/", keep=True) for connection in others]
+            responses.append(new.start(uri="/", keep=True))
+            for each in (herd.pool()["mold"]["pid"], pid, free):
+                os.kill(each, signal.SIGKILL)
+            with loading.wait_reader():
+                for connection, response in zip([*others, new], responses):
+                    assert connection.read_response(response).status == 503
+                    assert connection.wait_closed() == []
+                assert herd.request().status == 503
+                assert silent.is_open()
+        assert ask(silent) not in (pid, free)
+    herd.wait_ledger(error_answered=4, client_gone=0, lost=1)
 
 
 @pytest.mark.parametrize("before", ["nothing", "reload", "upgrade"])

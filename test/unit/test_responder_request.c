@@ -95,6 +95,19 @@ static void test_management_and_strangers(void **state)
     expect(&bytes, "MMA", 2);
 }
 
+static void test_what_is_left_of_the_request_before(void **state)
+{
+    struct strbuf bytes = { 0 };
+
+    (void)state;
+    fcgi_record_append(&bytes, FCGI_RECORD_ABORT_REQUEST, 1, "", 0);
+    fcgi_record_append(&bytes, FCGI_RECORD_STDIN, 1, "", 0);
+    add_head(&bytes, 1);
+    expect(&bytes, "A", 1);
+    fcgi_record_append(&bytes, FCGI_RECORD_STDIN, 1, "body", 4);
+    expect(&bytes, "X", 0);
+}
+
 static void test_what_is_no_request(void **state)
 {
     struct strbuf bytes = { 0 };
@@ -153,6 +166,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_management_and_strangers),
+        cmocka_unit_test(test_what_is_left_of_the_request_before),
         cmocka_unit_test(test_what_is_no_request),
         cmocka_unit_test(test_a_long_body),
         cmocka_unit_test(test_keeps_the_parameters_when_asked_to),
