@@ -2,7 +2,9 @@
 
 import os
 
-from herd import process_stat, session_processes, wait_until
+from herd import SLOWNESS, process_stat, session_processes, wait_until
+
+ENOUGH = 10  # times, to tell what is usual from a moment in which the machine did something else
 
 
 def assert_nothing_failed(clients, herd):
@@ -51,6 +53,11 @@ def private_bytes(pid):
     """What it has written to. (What it has only read of its files counts as private or not, as others run them, too.)"""
     with open("/proc/%d/smaps_rollup" % pid) as rollup:
         return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith(("Private_Dirty:", "Swap:")))
+
+
+def assert_back_within_a_second(times):
+    """By the median, where there are enough of them."""
+    assert len(times) < ENOUGH or sorted(times)[len(times) // 2] < 1 * SLOWNESS, times
 
 
 class Soundness:

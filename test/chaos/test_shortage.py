@@ -16,7 +16,7 @@ import pytest
 import fastcgi
 from clients import Clients, app
 from herd import BUILD, PATIENCE, plain_memory, session_processes, wait_until
-from soundness import assert_as_after_the_start, assert_no_zombie, descriptors, settled
+from soundness import assert_as_after_the_start, assert_back_within_a_second, assert_no_zombie, descriptors, settled
 from test_chaos import recycled
 
 STORE = """
@@ -149,7 +149,7 @@ class Watched:
 
 
 class Recoveries:
-    """How long it took from the end of each fault to answers; the waits have limits of their own."""
+    """How long it took from the end of each fault to answers; the waits have limits of their own, which are longer."""
 
     def __init__(self, clients):
         self.clients, self.times = clients, []
@@ -159,6 +159,7 @@ class Recoveries:
         self.clients.wait_answers(1)
         wait_until(condition)
         self.times.append(time.monotonic() - started)
+        assert_back_within_a_second(self.times)
 
     def __str__(self):
         ordered = sorted(self.times)
