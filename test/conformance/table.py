@@ -6,9 +6,18 @@ from cases import CASES
 
 SEEN = {}  # (case, front end): {transport: cell}
 
+
+def _text(key, transport):
+    """What was seen; of what is seen now and then, all of it: the same table each time."""
+    seen, expected = SEEN[key][transport], differences.expected(*key, transport)
+    if seen in expected and isinstance(expected, set):
+        return " or ".join(cell or "yes" for cell in sorted(expected, key=lambda cell: cell or "") if " and " not in (cell or ""))
+    return seen or "yes"
+
+
 def _cell(key, notes):
     cells = SEEN.get(key, {})
-    texts = [cells[transport] or "yes" for transport in sorted(cells, reverse=True)]
+    texts = [_text(key, transport) for transport in sorted(cells, reverse=True)]
     if not texts:
         return ""
     text = texts[0] if len(set(texts)) == 1 else ", ".join("%s: %s" % pair for pair in zip(sorted(cells, reverse=True), texts))
