@@ -476,6 +476,48 @@ def test_an_address_that_other_machines_can_reach_works_with_allow(cowherd):
         assert fastcgi.request("127.0.0.1:%d" % given.getsockname()[1]).text == "x"
 
 
+def has_ipv6():
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+
+
+def answer_to(source, port):
+    """What a request from this address of the machine is sent, to the end."""
+    said = b""
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        target = ("::1" if ":" in source else "127.0.0.1", port)
+        with socket.create_connection(target, PATIENCE, source_address=(source, 0)) as client:
+            client.sendall(fastcgi.head() + fastcgi.record(fastcgi.STDIN))
+            while more := client.recv(65536):
+                said += more
+    return said
+
+
+@pytest.mark.parametrize(
+    "host, allow, served, refused",
+    [
+        ("0.0.0.0", ["127.0.0.1", "127.0.0.128/25"], ["127.0.0.1", "127.0.0.200"], ["127.0.0.2", "127.0.0.127"]),
+        ("127.0.0.1", ["192.0.2.0/24", "::1"], [], ["127.0.0.1", "127.0.0.2"]),
+        ("[::]", ["10.0.0.0/8", "::/112"], ["::1"], []),
+        ("[::]", ["127.0.0.1", "fd00::/8"], [], ["::1"]),
+    ],
+)
+def test_who_is_not_allowed_is_not_answered(cowherd, host, allow, served, refused):
+    if "[" in host and not has_ipv6():
+        pytest.skip("the machine has no ::1")
+    port = free_port()
+    cowherd.configure(listen=[cowherd.address(), "%s:%d" % (host, port)], socket={"allow": allow})
+    cowherd.app(X)
+    cowherd.start()
+    for source in served:
+        assert b"Status: 200" in answer_to(source, port), source
+    for source in refused:
+        assert answer_to(source, port) == b"", source
+    cowherd.wait_ledger(completed=len(served))
+    assert cowherd.request().text == "x", "through the unix socket"
+
+
 @pytest.mark.parametrize(
     "pid,names,said",
     [

@@ -42,6 +42,9 @@ run ->(env) {
   when "/long" then [200, {}, Long.new]
   when "/some" then [200, {}, ["x" * 50000]]
   when "/crash" then exit!
+  when "/raise" then raise "as asked"
+  when "/loop" then loop { }
+  when "/stuck" then 7 ** 40_000_000
   else [200, {}, ["fine"]]
   end
 }
@@ -439,12 +442,28 @@ def test_logs_and_status_keep_secrets(cowherd):
     secret = "hunter2"
     cowherd.app(APP)
     cowherd.settings["status"] = {"listen": cowherd.directory / "status.sock"}
-    cowherd.configure(env={"PASSWORD": secret}, timeouts={"request": "30s"})
+    cowherd.deaths_expected = True
+    cowherd.configure(env={"PASSWORD": secret}, timeouts={"request": "500ms", "hard": "1s", "body": "1s"}, limits={"header": 4096})
     cowherd.start()
-    headers = {"Authorization": "Basic " + secret, "Cookie": "session=" + secret}
-    response = cowherd.request("/crash?token=" + secret, headers=headers)
-    assert response.status == 500
-    cowherd.wait_log("/crash?...")
+    about = {"headers": {"Authorization": "Basic " + secret, "Cookie": "session=" + secret, "Referer": "/?" + secret}}
+    ends = {"/crash": 500, "/raise": 500, "/loop": 504, "/stuck": 504}
+    for path, status in ends.items():
+        assert cowherd.request("%s?token=%s" % (path, secret), method="POST", body=secret.encode(), **about).status == status
+        cowherd.wait_log("POST ", path)
+        cowherd.wait_ready()
+    whole = fastcgi.pairs(fastcgi.cgi_params(uri="/?" + secret, **about))
+    for params in (
+        whole + fastcgi.pair("HTTP_X", secret.encode() + b"\0"),
+        whole + fastcgi.pair("HTTP=X", secret),
+        whole + fastcgi.pair("HTTP_X", secret * 1000),
+        whole + secret.encode(),
+    ):
+        with cowherd.connect() as connection:
+            connection.try_send(fastcgi.begin() + fastcgi.stream(fastcgi.PARAMS, params) + record(fastcgi.STDIN))
+            connection.wait_closed()
+    assert cowherd.log_lines("a connection is closed"), "the log tells all that it can"
+    late = cowherd.request("/read?" + secret, method="POST", body=[secret.encode()], body_length=100, **about)
+    assert late.status in (200, 408)
     for uri in ("/status", "/status?json", "/metrics"):
         with fastcgi.Connection(cowherd.directory / "status.sock") as connection:
             assert secret not in connection.request(uri=uri).text
