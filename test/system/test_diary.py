@@ -21,7 +21,8 @@ SNOW = "/2026/11/21-first-snow"
 
 @pytest.fixture(scope="module")
 def site(module_cowherd):
-    with Examples(module_cowherd, "diary") as examples:
+    """With env loaded behind it into the same interpreter, as in the demo."""
+    with Examples(module_cowherd, "diary", "env") as examples:
         yield examples
 
 
@@ -147,7 +148,8 @@ def test_comments_appear_when_they_are_approved(author, reader):
     assert "真っ白です" in reader.get(SNOW).text
     assert "comments: 1" in reader.get("/").text
     assert reader.get("/", If_None_Match=etag).status == 200
-    assert author.send("/desk", "/comments/%s/delete" % number).status == 303
+    assert "delete</button>" not in reader.get(SNOW).text and "/comments/%s/delete" % number in author.get(SNOW).text
+    assert author.send(SNOW, "/comments/%s/delete" % number).status == 303
     assert "真っ白です" not in reader.get(SNOW).text and "comments:" not in reader.get("/").text
 
     own = author.send(SNOW, SNOW + "/comments", name=NAME, text="ありがとう")
@@ -194,6 +196,12 @@ def test_sessions_that_were_tampered_with_or_ended_are_nobodys(author, reader):
     assert author.send("/desk", "/logout").status == 303
     reader.cookies = {name: cookie}
     assert reader.get("/desk").getheader("Location") == "/login"
+
+
+def test_the_cookie_of_a_session_keeps_to_https_where_that_is_spoken(reader):
+    cookies = [reader.get("/login", **sent).getheader("Set-Cookie").lower() for sent in ({}, {"X_Forwarded_Proto": "https"})]
+    assert ["secure" in cookie.split("; ") for cookie in cookies] == [False, True]
+    assert all("httponly" in cookie and "samesite=lax" in cookie for cookie in cookies)
 
 
 def test_logins_fail_alike_and_too_many_lock_the_address_out(site, set_up, reader):
@@ -310,13 +318,13 @@ def test_what_the_pages_are_made_of_shows_after_a_reload(site, reader):
 
 
 def test_the_feed_is_atom(author, reader):
-    write(author, "題 & <印>", "本文 <ここ>")
+    write(author, "題\x0b& <印>\uffff", "本文\x08<ここ>\x1b")
     answer = reader.get("/feed.atom")
     assert answer.getheader("Content-Type") == "application/atom+xml; charset=utf-8"
     feed = ElementTree.fromstring(answer.content)
     assert feed.tag == ATOM + "feed"
     first = feed.find(ATOM + "entry")
-    assert first.find(ATOM + "title").text == "題 & <印>"
+    assert first.find(ATOM + "title").text == "題 & <印>"  # controls are no XML
     assert first.find(ATOM + "content").text == "<p>本文 &lt;ここ&gt;</p>"
     for element in (feed, first):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", element.find(ATOM + "updated").text)

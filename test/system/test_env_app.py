@@ -20,7 +20,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def site(module_cowherd):
-    with Examples(module_cowherd, "env") as examples:
+    """With the diary loaded behind it into the same interpreter."""
+    with Examples(module_cowherd, "env", "diary") as examples:
         yield examples
 
 
@@ -144,7 +145,8 @@ def test_one_wrong_reading_keeps_all_of_a_post_out(site, sensor):
 
 
 def test_charts_are_drawn_by_the_server(reader, sensor, noon):
-    send(sensor, [reading("庭", noon - number * HOUR, temperature=number % 7) for number in range(20)])
+    send(sensor, [reading("庭", noon - number * HOUR, temperature=number % 7, 湿度=40) for number in range(20)])
+    assert ElementTree.fromstring(reader.get("/charts/庭/湿度.svg").content).find(SVG + "title").text == "庭, 湿度"
     picture = reader.get("/charts/庭/temperature.svg?to=%d" % noon)
     assert picture.getheader("Content-Type") == "image/svg+xml"
     drawn = ElementTree.fromstring(picture.content)

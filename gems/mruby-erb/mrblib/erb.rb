@@ -50,7 +50,8 @@ class ERB
 
   # Makes the template a method: def_method(Page, 'render(title, entries)').
   def def_method(owner, signature, filename = @filename)
-    ERB._evaluate("def #{signature}; #{@variable} = ''; #{@src}\n; #{@variable}\nend", filename, @lineno, owner)
+    code = "->(_) { def #{signature}; #{@variable} = ''; #{@src}\n; #{@variable}\nend }"
+    owner.class_eval(&ERB._evaluate(code, filename, @lineno))
   end
 
   def def_module(signature = 'erb')
@@ -73,7 +74,7 @@ class ERB
 
   def _code(names)
     settings = names.map { |name| "#{name} = __locals[:#{name}]; " }.join
-    ERB._evaluate("->(__locals) { #{settings}#{@variable} = ''; #{@src}\n; #{@variable} }", @filename, @lineno, nil)
+    ERB._evaluate("->(__locals) { #{settings}#{@variable} = ''; #{@src}\n; #{@variable} }", @filename, @lineno)
   end
 
   def _code_for(locals)

@@ -81,24 +81,20 @@ static mrb_value compile_and_run(mrb_state *mrb, void *data)
     return result;
 }
 
-/* (code, file, line, module): runs it at top level; what it defines is the module's. SyntaxError tells file and line.
- */
+/* (code, file, line): runs it at top level. SyntaxError tells file and line. */
 static mrb_value erb_s_evaluate(mrb_state *mrb, mrb_value self)
 {
     struct compiling compiling = { .context = NULL };
-    mrb_value module;
     const char *file;
     mrb_int line;
     mrb_bool failed;
 
     (void)self;
-    mrb_get_args(mrb, "Szio", &compiling.code, &file, &line, &module);
+    mrb_get_args(mrb, "Szi", &compiling.code, &file, &line);
     mrb_ccontext *context = compiling.context = mrb_ccontext_new(mrb);
     mrb_ccontext_filename(mrb, context, file);
     context->capture_errors = TRUE;
     context->lineno = (uint16_t)line;
-    if (!mrb_nil_p(module))
-        context->target_class = mrb_class_ptr(module);
     mrb_value result = mrb_protect_error(mrb, compile_and_run, &compiling, &failed);
     if (compiling.parser != NULL)
         mrb_parser_free(compiling.parser);
@@ -223,7 +219,7 @@ void mrb_mruby_erb_gem_init(mrb_state *mrb)
     struct RClass *util = mrb_define_module_under(mrb, class, "Util");
 
     mrb_define_class_method(mrb, class, "_translate", erb_s_translate, MRB_ARGS_REQ(6));
-    mrb_define_class_method(mrb, class, "_evaluate", erb_s_evaluate, MRB_ARGS_REQ(4));
+    mrb_define_class_method(mrb, class, "_evaluate", erb_s_evaluate, MRB_ARGS_REQ(3));
     mrb_define_class_method(mrb, class, "_main", erb_s_main, MRB_ARGS_NONE());
     mrb_define_method(mrb, mrb->string_class, "_erb_put", put_raw, MRB_ARGS_ARG(1, 1));
     mrb_define_method(mrb, mrb->string_class, "_erb_escape", put_escaped, MRB_ARGS_ARG(1, 1));

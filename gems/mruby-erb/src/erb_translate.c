@@ -166,7 +166,7 @@ static bool translate_tag(struct translator *translator)
     const char *next = to + 2;
     bool dash = options->trim_dashes && to > from && to[-1] == '-';
     bool trim =
-        options->trim_ends || dash || (options->trim_lines && follows(translator, line_start(translator, tag), "<%"));
+        options->trim_ends || dash || (options->trim_lines && follows(translator, line_start(translator, to), "<%"));
     if (options->trim_dashes && from < to && *from == '-' && !(dash && to - 1 == from))
         from++;
     end_statement(translator);

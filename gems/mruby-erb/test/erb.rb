@@ -28,6 +28,7 @@ assert('ERB: trim modes') do
   assert_equal "\n  0\n\n  1\n\nend\n", ERB.new(template).result
   assert_equal "  0  1end\n", ERB.new(template, trim_mode: '>').result
   assert_equal "  0\n  1\nend\n", ERB.new(template, trim_mode: '<>').result
+  assert_equal "\n3a", ERB.new("<% x = 1\ny = 2 %>\n<%= x + y %>\n<%= 'a' %>\n", trim_mode: '<>').result
   assert_equal "a\n", ERB.new("  <%- x = 1 -%>\na\n", trim_mode: '-').result
   assert_equal "  a\n", ERB.new("  <% x = 1 -%>\r\na\n", trim_mode: '-').result
   assert_equal "b <%- no\n", ERB.new("b <%%- no\n", trim_mode: '-').result
@@ -92,6 +93,13 @@ assert('ERB: as a method') do
   ERB.new("Hello <%= @name %>, <%= other %>!").def_method(holder, 'greet(other)')
   assert_equal 'Hello me, you!', holder.new('me').greet('you')
   assert_equal '5', ERB.new('<%= 2 + 3 %>').def_class.new.result
+  other = Class.new
+  ERB.new('<%= self.class::NAME %>!').def_method(other, 'greet')
+  other.const_set(:NAME, 'other')
+  assert_equal ['Hello me, you!', 'other!'], [holder.new('me').greet('you'), other.new.greet]
+  assert_equal [true, [:greet]], [holder.instance_methods(false).include?(:greet), other.instance_methods(false)]
+  assert_raise(NoMethodError) { Object.new.greet }
+  assert_raise(NoMethodError) { Object.new.result }
   made = ERB.new('x').def_module('text')
   assert_equal 'x', Class.new { include made }.new.text
 end
