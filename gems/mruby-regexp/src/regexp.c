@@ -290,6 +290,7 @@ void mrb_mruby_regexp_gem_init(mrb_state *mrb)
     match_data_init(mrb, class);
     string_search_init(mrb);
     string_replace_init(mrb);
+    string_sets_init(mrb);
 }
 
 void mrb_mruby_regexp_gem_final(mrb_state *mrb)

@@ -113,5 +113,6 @@ mrb_value last_match_get(mrb_state *mrb);
 /* string_*.c */
 void string_search_init(mrb_state *mrb);
 void string_replace_init(mrb_state *mrb);
+void string_sets_init(mrb_state *mrb);
 
 #endif

@@ -74,7 +74,8 @@ mrb_int utf8_chars(mrb_value string, mrb_int bytes)
 
 mrb_int utf8_step(const char *text, mrb_int at, mrb_int length)
 {
-    return at >= length ? at + 1 : at + mrb_utf8len(text + at, text + length);
+    mrb_int size = at < length ? mrb_utf8len(text + at, text + length) : 0;
+    return at + (size > 0 ? size : 1); /* 0 is what an mruby without gems/edit-mruby says of a byte that begins none */
 }
 
 mrb_int utf8_offset(mrb_value string, mrb_int characters)

@@ -192,7 +192,7 @@ static mrb_value split(mrb_state *mrb, struct finder *finder, mrb_int limit)
     return result;
 }
 
-static mrb_value m_split(mrb_state *mrb, mrb_value self)
+static mrb_value split_all(mrb_state *mrb, mrb_value self)
 {
     mrb_value pattern;
     mrb_int limit = 0;
@@ -206,6 +206,19 @@ static mrb_value m_split(mrb_state *mrb, mrb_value self)
     }
     finder_begin(mrb, &finder, pattern, self);
     return split(mrb, &finder, limit);
+}
+
+static mrb_value m_split(mrb_state *mrb, mrb_value self)
+{
+    mrb_value parts = split_all(mrb, self);
+    if (!mrb_block_given_p(mrb))
+        return parts;
+    const mrb_value *unused;
+    mrb_int count;
+    mrb_value block;
+    mrb_get_args(mrb, "*&", &unused, &count, &block);
+    mrb_funcall_with_block(mrb, parts, mrb_intern_lit(mrb, "each"), 0, NULL, block);
+    return self;
 }
 
 /* --- scan --- */

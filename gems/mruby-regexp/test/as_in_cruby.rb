@@ -260,6 +260,11 @@ assert('String#split') do
   assert_equal(["1", "2", "3"], "1, 2,3".split(/,\s*/))
   assert_equal(["a", "b"], "a\0b".split(/\0/))
   assert_equal(["a", "b.c"], "a.b.c".split(".", 2))
+  parts = []
+  assert_equal("a,b", "a,b".split(/,/) { |part| parts << part })
+  assert_equal("c d", "c d".split { |part| parts << part })
+  assert_equal(["a", "b", "c", "d"], parts)
+  assert_equal(1, "a,b".split(/,/) { break 1 })
 end
 
 assert('String#[] and slice') do
