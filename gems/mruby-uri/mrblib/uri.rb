@@ -61,20 +61,23 @@ module URI
       parts.join('&')
     end
 
-    # [[name, value], ...]
+    # [[name, value], ...]; a % without two digits stands for itself.
     def decode_www_form(text, separator: '&')
       return [] if text.empty?
       text.split(separator, -1).map do |part|
         equals = part.index('=')
         name = equals ? part[0, equals] : part
         value = equals ? part[equals + 1, part.size] : ''
-        [decode_www_form_component(name), decode_www_form_component(value)]
+        [_decode(name, true, true), _decode(value, true, true)]
       end
     end
   end
 
   class Generic
     DEFAULT_PORT = nil
+    # What may stand there beside letters and digits: the rest is percent-encoded.
+    IN_QUERY = '!$%&()*+,-./:;=?@[\\]^_{|}~'.freeze
+    IN_FRAGMENT = (IN_QUERY + %q{"#'<>`}).freeze
 
     def self.build(parts)
       unless parts.is_a?(Hash)
@@ -154,13 +157,12 @@ module URI
     end
 
     def query=(query)
-      _check('query', query) { |text| URI._split("/?#{text}")[6] == text }
-      @query = query
+      raise InvalidURIError, 'query conflicts with opaque' if query && @opaque
+      @query = query && URI._encode(query.delete("\t\r\n"), false, IN_QUERY)
     end
 
     def fragment=(fragment)
-      _check('fragment', fragment) { |text| URI._split("/##{text}")[7] == text }
-      @fragment = fragment
+      @fragment = fragment && URI._encode(fragment.delete("\t\r\n"), false, IN_FRAGMENT)
     end
 
     def _check(name, text)

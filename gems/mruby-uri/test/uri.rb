@@ -52,7 +52,13 @@ assert('URI: setters') do
   assert_equal 'http://g:h@f:81/c?d=%20#e', uri.to_s
   uri.query = uri.fragment = uri.userinfo = nil
   assert_equal 'http://f:81/c', uri.to_s
-  assert_raise(URI::InvalidComponentError) { uri.query = 'a b' }
+  uri.query = "q=二 1&%41%\n'\""
+  uri.fragment = "二 \"'"
+  assert_equal ['q=%E4%BA%8C%201&%41%%27%22', "%E4%BA%8C%20\"'"], [uri.query, uri.fragment]
+  uri.query = uri.fragment = ''
+  assert_equal ['', ''], [uri.query, uri.fragment]
+  uri.query = uri.fragment = nil
+  assert_raise(URI::InvalidURIError) { URI('mailto:a@b').query = 'c' }
   assert_raise(URI::InvalidComponentError) { uri.host = 'a/b' }
   assert_raise(URI::InvalidComponentError) { uri.path = '/a?b' }
   assert_raise(URI::InvalidComponentError) { uri.path = 'a' }
@@ -78,5 +84,6 @@ assert('URI: forms') do
   assert_equal 'a=1&b=2&b=3&c&d=x+y', URI.encode_www_form([['a', 1], [:b, [2, 3]], ['c', nil], ['d', 'x y']])
   assert_equal 'a=1', URI.encode_www_form('a' => 1)
   assert_equal [['a', '1'], ['b', ''], ['c', 'x=y z'], ['a', '2']], URI.decode_www_form('a=1&b&c=x=y+z&a=2')
+  assert_equal [['a%zz', '100%'], ['b', '% ']], URI.decode_www_form('a%zz=100%&b=%+')
   assert_equal [], URI.decode_www_form('')
 end
