@@ -261,6 +261,34 @@ bool time_read_rfc2822(struct time_parts *parts, const char *text, size_t length
            take_zone(&cursor, parts) && at_end(&cursor);
 }
 
+/* Behind a number that is a day: 1st, 2nd, 3rd, 4th. */
+static void skip_ordinal(struct cursor *cursor)
+{
+    static const char *const endings[] = { "st", "nd", "rd", "th" };
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (letters_ahead(cursor) == 2 && strncasecmp(cursor->at, endings[i], 2) == 0)
+            cursor->at += 2;
+}
+
+/* 3pm, 3 pm: behind the digits. */
+static bool noon_follows(const struct cursor *cursor, int digits)
+{
+    struct cursor ahead = { cursor->at + digits, cursor->end };
+
+    skip_spaces(&ahead);
+    char letter = (char)(peek(&ahead) | 32);
+    return letters_ahead(&ahead) == 2 && (letter == 'a' || letter == 'p') && (ahead.at[1] | 32) == 'm';
+}
+
+/* 20260102150405 */
+static bool take_all_digits(struct cursor *cursor, struct time_parts *parts)
+{
+    return take_number(cursor, 4, 4, &parts->year) && take_number(cursor, 2, 2, &parts->month) &&
+           take_number(cursor, 2, 2, &parts->day) && take_number(cursor, 2, 2, &parts->hour) &&
+           take_number(cursor, 2, 2, &parts->minute) && take_number(cursor, 2, 2, &parts->second);
+}
+
 /* Whatever begins with a digit: a day, a clock, a part of a day. */
 static bool take_numeric(struct cursor *cursor, struct time_parts *parts)
 {
@@ -281,8 +309,15 @@ static bool take_numeric(struct cursor *cursor, struct time_parts *parts)
     if (digits == 6 && parts->hour == -1 && parts->year != -1)
         return take_number(cursor, 2, 2, &parts->hour) && take_number(cursor, 2, 2, &parts->minute) &&
                take_number(cursor, 2, 2, &parts->second);
-    if (digits <= 2 && parts->day == -1)
-        return take_number(cursor, 1, 2, &parts->day);
+    if (digits == 14 && parts->year == -1 && parts->hour == -1)
+        return take_all_digits(cursor, parts);
+    if (digits <= 2 && parts->hour == -1 && noon_follows(cursor, digits))
+        return take_number(cursor, 1, 2, &parts->hour);
+    if (digits <= 2 && parts->day == -1) {
+        bool taken = take_number(cursor, 1, 2, &parts->day);
+        skip_ordinal(cursor);
+        return taken;
+    }
     return digits == 4 && parts->year == -1 && take_number(cursor, 4, 4, &parts->year);
 }
 
@@ -317,6 +352,24 @@ static bool take_word(struct cursor *cursor, struct time_parts *parts)
     return take_noon(cursor, parts) || (parts->zone == ZONE_LOCAL && take_zone_name(cursor, parts));
 }
 
+/* (JST) and the like, behind an offset: nothing but a remark. */
+static bool skip_remark(struct cursor *cursor)
+{
+    const char *close = memchr(cursor->at, ')', (size_t)(cursor->end - cursor->at));
+
+    if (close != NULL)
+        cursor->at = close + 1;
+    return close != NULL;
+}
+
+/* An offset, which may follow GMT at once. */
+static bool take_offset_behind(struct cursor *cursor, struct time_parts *parts)
+{
+    bool of_gmt = parts->zone == ZONE_UTC && is_letter(cursor->at[-1]);
+
+    return (of_gmt || parts->zone == ZONE_LOCAL) && take_offset(cursor, parts);
+}
+
 bool time_read_any(struct time_parts *parts, const char *text, size_t length)
 {
     struct cursor cursor = cursor_of(text, length);
@@ -334,7 +387,9 @@ bool time_read_any(struct time_parts *parts, const char *text, size_t length)
         else if (is_letter(byte))
             taken = take_word(&cursor, parts);
         else if (byte == '+' || (byte == '-' && parts->hour != -1))
-            taken = parts->hour != -1 && parts->zone == ZONE_LOCAL && take_offset(&cursor, parts);
+            taken = parts->hour != -1 && take_offset_behind(&cursor, parts);
+        else if (byte == '(' && parts->zone != ZONE_LOCAL)
+            taken = skip_remark(&cursor);
         else if (byte == '-')
             taken = take(&cursor, '-') && parts->day != -1; /* 6-Nov-2026 */
         if (!taken)

@@ -70,13 +70,18 @@ assert('Time.parse') do
     '2026-01-02' => [2026, 1, 2], '2026/1/2 15:04' => [2026, 1, 2, 15, 4], '20260102T030405' => [2026, 1, 2, 3, 4, 5],
     'Jan 2, 2026 3:04 pm' => [2026, 1, 2, 15, 4], '2 January 2026' => [2026, 1, 2], '12:30:15 2026-01-02' => [2026, 1, 2, 12, 30, 15],
     'Sun Nov  6 08:49:37 1994' => [1994, 11, 6, 8, 49, 37], '6-Nov-2026 12:00 am' => [2026, 11, 6], '2026-07' => [2026, 7, 1],
-    '2026-01-01T24:00:00' => [2026, 1, 2]
+    '2026-01-01T24:00:00' => [2026, 1, 2], '20260102030405' => [2026, 1, 2, 3, 4, 5], 'January 2nd, 2026' => [2026, 1, 2],
+    '3rd Feb 2026 3pm' => [2026, 2, 3, 15], '2026-01-02 12 AM' => [2026, 1, 2], '21st Jan 2026' => [2026, 1, 21]
   }.each { |text, fields| assert_equal Time.local(*fields), Time.parse(text), text }
   assert_equal [Time.utc(2026, 1, 2, 3), true], [Time.parse('2026-01-02 03:00 UTC'), Time.parse('2026-01-02 03:00 UTC').utc?]
   assert_equal Time.utc(2026, 1, 2, 7, 30, 0, 500_000), Time.parse('2026-01-02 03:00:00.5 -0430')
+  assert_equal Time.utc(2026, 1, 1, 18, 4, 5), Time.parse('Fri Jan 02 2026 03:04:05 GMT+0900 (Japan Standard Time)')
+  assert_equal Time.utc(2026, 1, 2, 11, 4), Time.parse('Fri, 02 Jan 2026 03:04 -0800 (PST)')
+  assert_equal [15, 0], [Time.parse('3pm').hour, Time.parse('3 pm').min]
   assert_equal [6, 7], [Time.parse('06:07').hour, Time.parse('06:07').min]
   ['', 'hello', '25:00', '2026-02-30', '2026-13-01', '2026-01-02 25:00', "2026-01-02\0", '-', '+0900', '99999999999999999999', '2026-01-02 13:00 pm',
-   'Z', 'x' * 129, '2026-01-02 ' * 12].each { |text| assert_raise(ArgumentError, text) { Time.parse(text) } }
+   'Z', '3pmx', '13pm', '2026-01-02 03:04:05 UTC+0900+0900', '2026-01-02 3:04 +0900 (JST', '(x) 2026-01-02', '2026-01-02 +0900',
+   '20261302030405', '2026-01-02 20260102030405', '2tt Jan 2026', 'x' * 129, '2026-01-02 ' * 12].each { |text| assert_raise(ArgumentError, text) { Time.parse(text) } }
   assert_raise(TypeError) { Time.parse(nil) }
 end
 
