@@ -38,6 +38,7 @@ class File
 
   class << self
     alias empty? zero?
+    alias _basename basename
 
     def atime(path)
       stat(path).atime
@@ -100,6 +101,18 @@ class File
 
     def identical?(one, other)
       _ask(one) { |first| _ask(other) { |second| first.ino == second.ino && first.dev == second.dev } }
+    end
+
+    def basename(path, suffix = '')
+      name = _basename(path)
+      if suffix == '.*'
+        dot = name.rindex('.')
+        dot && !name[0, dot].delete('.').empty? ? name[0, dot] : name
+      elsif suffix.empty? || name == suffix || !name.end_with?(suffix)
+        name
+      else
+        name.byteslice(0, name.bytesize - suffix.bytesize)
+      end
     end
 
     def split(path)

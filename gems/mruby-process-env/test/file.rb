@@ -109,6 +109,11 @@ end
 
 assert('File: names') do
   assert_equal ['/a/b', 'c'], File.split('/a/b/c')
+  assert_equal ['b.rb', 'b', 'b', 'a.tar', 'b.rb', '日本'],
+               [File.basename('/a/b.rb'), File.basename('/a/b.rb', '.rb'), File.basename('/a/b.rb/', '.*'),
+                File.basename('a.tar.gz', '.*'), File.basename('b.rb', '.txt'), File.basename('日本.md', '.md')]
+  assert_equal ['.bashrc', '..a', 'b.rb', 'a.'],
+               [File.basename('.bashrc', '.*'), File.basename('..a', '.*'), File.basename('b.rb', 'b.rb'), File.basename('a.rb', 'rb')]
   assert_true File.absolute_path?('/a')
   assert_false File.absolute_path?('~/a')
   assert_equal '/x/~a', File.absolute_path('~a', '/x')

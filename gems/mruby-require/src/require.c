@@ -123,21 +123,28 @@ MRB_API mrb_value mrb_require_load(mrb_state *mrb, const char *path, mrb_value s
 
 /* Names of Ruby's standard library whose classes a build of mruby may have without a file. */
 static const char *const built_in[][2] = {
+    { "base64", "Base64" },
     { "complex", "Complex" },
     { "digest", "Digest" },
+    { "digest/md5", "Digest" },
+    { "digest/sha1", "Digest" },
+    { "digest/sha2", "Digest" },
     { "enumerator", "Enumerator" },
     { "erb", "ERB" },
     { "fiber", "Fiber" },
     { "json", "JSON" },
     { "logger", "Logger" },
     { "maxminddb", "MaxMindDB" },
+    { "openssl", "OpenSSL" },
     { "rack", "Rack" },
     { "rational", "Rational" },
     { "securerandom", "SecureRandom" },
     { "set", "Set" },
+    { "socket", "Socket" },
     { "sqlite3", "SQLite3" },
     { "stringio", "StringIO" },
     { "time", "Time" },
+    { "tmpdir", "Dir" },
     { "uri", "URI" },
 };
 

@@ -119,6 +119,12 @@ end
 assert('the standard library that is built in') do
   assert_false require('fiber')
   assert_raise(LoadError) { require 'json' }
+  { 'base64' => :Base64, 'openssl' => :OpenSSL, 'digest/sha2' => :Digest }.each do |name, made|
+    assert_raise(LoadError, name) { require name }
+    Object.const_set(made, Module.new)
+    assert_false require(name), name
+    Object.__send__(:remove_const, made)
+  end
   RequireTest.directory do
     RequireTest.write('fiber.rb', '$seen = 1')
     $LOAD_PATH << '.'
