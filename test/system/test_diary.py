@@ -198,8 +198,9 @@ def test_sessions_that_were_tampered_with_or_ended_are_nobodys(author, reader):
     assert reader.get("/desk").getheader("Location") == "/login"
 
 
-def test_the_cookie_of_a_session_keeps_to_https_where_that_is_spoken(reader):
-    cookies = [reader.get("/login", **sent).getheader("Set-Cookie").lower() for sent in ({}, {"X_Forwarded_Proto": "https"})]
+def test_the_cookie_of_a_session_keeps_to_https_where_that_is_spoken(site):
+    answers = [site.visitor("diary").get("/login", **sent) for sent in ({}, {"X_Forwarded_Proto": "https"})]
+    cookies = [answer.getheader("Set-Cookie").lower() for answer in answers]
     assert ["secure" in cookie.split("; ") for cookie in cookies] == [False, True]
     assert all("httponly" in cookie and "samesite=lax" in cookie for cookie in cookies)
 

@@ -20,6 +20,12 @@ module Diary
       author? ? view_navigation : ""
     end
 
+    # Where HTTPS is spoken, its cookie goes that way alone.
+    def session
+      env["rack.session.options"][:secure] = request.ssl?
+      super
+    end
+
     def author?
       @author = env.key?("HTTP_COOKIE") && Author.logged_in?(session["author"]) if @author.nil?
       @author

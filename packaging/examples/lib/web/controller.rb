@@ -17,6 +17,8 @@ module Web
                .freeze
 
     NUMBER = /\A[1-9][0-9]{0,8}\z/
+    # What word processors leave in a text, and no feed may have in it (XML 1.0, 2.2).
+    CONTROLS = /[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f\ufffe\uffff]/
     BETWEEN_ETAGS = /,\s*/
 
     # Compiles the layout and the views of `directory`; in the mold, so that the workers share them.
@@ -80,7 +82,7 @@ module Web
       return default unless value.is_a?(String)
       raise Problem.new(400, "This is no text in UTF-8.") if !value.valid_encoding? || value.include?("\0")
 
-      value
+      value.gsub(CONTROLS, " ")
     end
 
     # A positive number from the query or the path; anything else is `default`.
