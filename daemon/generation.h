@@ -39,6 +39,7 @@ struct worker {
     struct loop_source channel; /* fd -1 when closed */
     int escrow;                 /* -1: none */
     bool rescued;               /* its connections have been had from itself, those in the escrow, too */
+    unsigned given;             /* connections that it was sent, and may not have read yet */
     struct output output;
     struct loop_timer deadline; /* of its start, or of its draining */
     int64_t started_ns;         /* when it was ordered */

@@ -2,11 +2,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -154,12 +156,25 @@ void rescue_take(struct worker *worker)
     free(listeners);
 }
 
-/* (It may take as many from its listeners meanwhile, and so pass its number of requests.) */
-static bool has_room(const struct slot *slot)
+/* Sent to it since it had read everything: its slot may not count them yet. */
+static unsigned on_the_way(struct worker *worker)
 {
-    uint64_t limit = atomic_load(&slot->request_limit);
+    int unread;
 
-    return limit == 0 || atomic_load(&slot->accepted) + atomic_load(&slot->connections) < limit;
+    if (worker->given > 0 && ioctl(worker->channel.fd, SIOCOUTQ, &unread) == 0 && unread == 0)
+        worker->given = 0;
+    return worker->given;
+}
+
+/* (It may take as many from its listeners meanwhile, and so pass its number of requests.) */
+static bool has_room(struct worker *worker)
+{
+    const struct slot *slot = worker->slot;
+    uint64_t limit = atomic_load(&slot->request_limit);
+    unsigned connections = atomic_load(&slot->connections), most = atomic_load(&slot->connections_max);
+
+    return (limit == 0 || atomic_load(&slot->accepted) + connections < limit) &&
+           (most == 0 || (uint64_t)connections + on_the_way(worker) < most);
 }
 
 static bool give(struct pool *pool, int fd, bool to_idle)
@@ -171,10 +186,11 @@ static bool give(struct pool *pool, int fd, bool to_idle)
         uint32_t at = pool->rescued.next++ % generation->worker_slots;
         struct worker *worker = &generation->workers[at];
         if (!worker->in_use || worker->state != CHILD_SERVING || worker->trace != NULL || worker->channel.fd == -1 ||
-            worker->replaced != RECYCLE_NONE || worker->rescued || !has_room(worker->slot) ||
+            worker->replaced != RECYCLE_NONE || worker->rescued || !has_room(worker) ||
             (to_idle && atomic_load(&worker->slot->state) != SLOT_IDLE))
             continue;
         if (channel_send(worker->channel.fd, &message, &fd, 1) == 0) {
+            worker->given++;
             escrow_deposit(worker->escrow, fd); /* it may be killed before it comes to that */
             return true;
         }

@@ -97,6 +97,7 @@ static struct worker *order(struct generation *generation, struct recycle_limits
     worker->in_use = true;
     worker->escrow = ends.escrow;
     worker->rescued = false;
+    worker->given = 0;
     worker->state = CHILD_STARTING;
     worker->pid = 0;
     worker->told_to_go = NULL;

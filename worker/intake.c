@@ -346,6 +346,7 @@ void intake_open(struct intake *intake, int epoll_fd, int channel, int escrow, c
         },
     };
     intake->scratch = xmalloc(intake->scratch_size);
+    atomic_store(&slot->connections_max, intake->connections.limit);
     dispatch_open(&intake->dispatch, pool, apps, slot);
 }
 

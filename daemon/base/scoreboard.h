@@ -47,6 +47,7 @@ struct slot {
     _Atomic int32_t request_fd;         /* the connection in hand, in the worker's table; -1 when idle */
     _Atomic uint32_t connections;       /* open ones, idle kept ones included */
     _Atomic uint32_t handing;           /* not 0: a connection may be on its way to another worker at this moment */
+    _Atomic uint32_t connections_max;   /* so many it takes from its listeners; 0: not told */
 
     /* worker, the ledger: accepted = completed + error_answered + client_gone (+ one in hand, + lost) */
     _Alignas(64) _Atomic uint64_t accepted; /* complete heads */

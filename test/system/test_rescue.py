@@ -252,6 +252,22 @@ def test_a_signal_while_a_crashing_worker_waits_for_room_costs_no_connection(her
         assert {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} == {other}
 
 
+def test_a_worker_is_given_no_more_connections_than_it_can_have_open(herd):
+    """The first of several to be replaced is alone for a moment. What it has no descriptor for would wait for ever."""
+    herd.configure(workers=3, rlimits={"nofile": 128})
+    herd.start()
+    pids = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(connection) for connection in accepted(herd, 180)]
+        for pid in pids:
+            at_rest(herd, pid)
+        for pid in pids:
+            os.kill(pid, signal.SIGABRT)
+        herd.wait_until(lambda: len(herd.worker_pids() - {0} - pids) == 3)
+        assert not {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} & pids
+    herd.wait_ledger(completed=180, lost=0)
+
+
 @plain_memory
 def test_workers_that_crash_together_hand_over_more_than_may_be_on_its_way(herd):
     """No more files of a user than one process of it may have open, but for those with privileges."""
