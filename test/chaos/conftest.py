@@ -32,6 +32,8 @@ figures = []
 @pytest.fixture
 def cowherd():
     herd = Herd()
+    # A machine that stands still may do so while a client has its connection and has not sent its request yet.
+    herd.configure(timeouts={"header": "20s"})
     yield herd
     herd.finish()
 

@@ -212,7 +212,7 @@ ANSWERS = {
 def test_100_requests_that_never_end(cowherd, rng, times, tell):
     """Each is answered within the time-outs, while a healthy app in the same pool answers all the while."""
     cowherd.deaths_expected = True
-    cowherd.configure(workers=3, timeouts={"request": "500ms", "hard": "1500ms"}, rlimits={"as": "200MiB", "core": 0})
+    cowherd.configure(workers=3, timeouts={"request": "500ms", "hard": "1500ms", "header": "20s"}, rlimits={"as": "200MiB", "core": 0})
     cowherd.app(BAD, host="bad.test")
     cowherd.app(app(), host="good.test")
     cowherd.start()

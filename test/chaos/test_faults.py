@@ -179,7 +179,7 @@ def test_workers_that_stay_stopped(cowherd, rng, times, tell):
     cowherd.deaths_expected = True
     cowherd.configure(
         workers=3,
-        timeouts={"request": "500ms", "hard": "4s"},
+        timeouts={"request": "500ms", "hard": "4s", "header": "20s"},
         restart={"drain_timeout": "4s"},
     )
     cowherd.app(HELD)
@@ -242,7 +242,7 @@ def test_50_deaths_of_the_supervisor(cowherd, rng, times, tell):
 def test_50_standstills_of_the_supervisor(cowherd, rng, times, tell):
     """Workers serve on; what came meanwhile (deaths, signals, commands) is done when it goes on, and nobody is late."""
     cowherd.deaths_expected = True
-    cowherd.configure(workers=4, timeouts={"request": "500ms", "hard": "1s"}, restart={"ready_timeout": "5s"})
+    cowherd.configure(workers=4, timeouts={"request": "500ms", "hard": "1s", "header": "20s"}, restart={"ready_timeout": "5s"})
     cowherd.app(app())
     cowherd.start()
     sound, recoveries, deaths = Soundness(cowherd), Recoveries(), 0
