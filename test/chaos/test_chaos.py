@@ -8,7 +8,7 @@ import pytest
 
 from clients import Clients, app
 from front_servers import NGINX, Front
-from herd import wait_until
+from herd import plain_memory, wait_until
 from soundness import assert_as_after_the_start, assert_no_zombie, assert_nothing_failed
 
 FASTCGI = {"new-connections": {"keep": False}, "kept-connections": {"keep": True}}
@@ -209,6 +209,7 @@ ANSWERS = {
 }  # fmt: skip
 
 
+@plain_memory
 def test_100_requests_that_never_end(cowherd, rng, times, tell):
     """Each is answered within the time-outs, while a healthy app in the same pool answers all the while."""
     cowherd.deaths_expected = True

@@ -19,7 +19,7 @@ import pytest
 
 import fastcgi
 from clients import Clients, app
-from herd import PATIENCE, process_alive, process_stat, session_processes, wait_until
+from herd import PATIENCE, plain_memory, process_alive, process_stat, session_processes, wait_until
 from soundness import Soundness, assert_back_within_a_second
 
 
@@ -508,6 +508,7 @@ HIDDEN = [
 ]
 
 
+@plain_memory  # a sanitizer reads in /proc what it is to leave alone
 def test_20_times_without_proc(cowherd, rng, times, tell):
     """All that goes on needs nothing of /proc: reloads, replacements, crashes, an upgrade. Memory is not measured."""
     cowherd.deaths_expected = True

@@ -33,10 +33,11 @@ WRAPPER = os.environ.get("COWHERD_WRAPPER", "").split()
 # What a program holds until it exits is no leak here; the unit tests look for leaks. (Without sanitizers: ignored.)
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 
+SANITIZED = "asan" in BUILD.parts
+INSTRUMENTED = SANITIZED or bool(WRAPPER)
+
 # For tests of limits and figures of memory, and of the signals that a sanitizer takes for itself.
-plain_memory = pytest.mark.skipif(
-    "asan" in BUILD.parts or bool(WRAPPER), reason="a sanitizer or valgrind has memory and handlers of its own"
-)
+plain_memory = pytest.mark.skipif(INSTRUMENTED, reason="a sanitizer or valgrind has memory and handlers of its own")
 
 
 def plain_program(why):

@@ -24,7 +24,7 @@ import time
 
 import pytest
 
-from herd import BUILD, WHOAMI, Load, descriptors, process_alive, process_stat, session_processes, wait_until
+from herd import SANITIZED, WHOAMI, Load, descriptors, process_alive, process_stat, session_processes, wait_until
 
 
 def version(text):
@@ -162,7 +162,7 @@ def test_10_reloads_hand_the_same_socket_on(cowherd):
 
 
 def test_128_pools_reload_twice(cowherd):
-    pools = 16 if BUILD.name == "asan" else 128  # sanitizers multiply the memory that a process takes
+    pools = 16 if SANITIZED else 128  # sanitizers multiply the memory that a process takes
     for number in range(pools):
         name = "p%03d" % number
         cowherd.configure(name, workers=1)
