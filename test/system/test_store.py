@@ -276,6 +276,7 @@ def test_it_is_not_private_memory(cowherd):
     cowherd.wait_until(measured, what=lambda: "much shared memory, little of its own: %s" % cowherd.workers())
 
 
+@plain_program("a process can't open its log in the chroot, and ends")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change user and root directory")
 @pytest.mark.parametrize("settings", [{}, {"file": "values"}])
 def test_another_user_in_a_chroot(cowherd, settings):
