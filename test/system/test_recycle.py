@@ -265,7 +265,7 @@ def test_a_worker_that_interns_without_end_is_replaced(cowherd):
 
 
 def test_symbols_don_t_matter_when_the_rule_is_off(cowherd):
-    cowherd.configure(workers=1, recycle={"symbols": 0})
+    cowherd.configure(workers=1, recycle={"symbols": 0}, timeouts={"request": 0, "hard": 0})
     cowherd.app(INTERNING)
     cowherd.start()
     pid = cowherd.request("/").text
@@ -350,9 +350,9 @@ def reads(pid, fifo):
 
 
 def beside_draining(herd, pid):
-    """The pids of the other workers once that one drains."""
+    """The pids of the other workers once that one drains and all are known (Herd.worker_pids)."""
     states = {worker["pid"]: worker["state"] for worker in herd.workers()}
-    return states.pop(pid) == "draining" and set(states)
+    return states.pop(pid) == "draining" and 0 not in states and set(states)
 
 
 def test_several_at_once_when_they_may(cowherd):
