@@ -534,7 +534,7 @@ test: deps
 # Everything again with AddressSanitizer (libmruby too) and UndefinedBehaviorSanitizer (the project's own code).
 asan: mruby
 	@$(MAKE) --no-print-directory B=build/asan SANITIZE=address,undefined unit-tests replays build/asan/test/torture all
-	test/run build/asan unit fuzz torture config system
+	test/run build/asan unit fuzz torture config system chaos
 	@$(MAKE) --no-print-directory tsan
 
 # The one thread that a worker has, with ThreadSanitizer (libmruby's headers are those of the other build).
