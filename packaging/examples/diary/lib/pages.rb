@@ -74,14 +74,22 @@ module Diary
       check_csrf_token if author?
       name = form("name", "")
       text = form("text", "")
-      return say_thanks unless form("website", "").empty?
+      return to_thanks(entry) unless form("website", "").empty?
 
       complaint = Comments.complaint(name, text)
       complaint ||= "Too many comments are waiting. Please come back later." unless
         complaint || Comments.add(entry.id, name, text, author? ? 1 : 0)
       return show_entry(entry, complaint, 422, {}) if complaint
 
-      author? ? redirect("/#{entry.path}") : say_thanks
+      author? ? redirect("/#{entry.path}") : to_thanks(entry)
+    end
+
+    # Once behind a comment, by the session; whoever loads it again sees the entry, and sends nothing again.
+    def thanks
+      path = "/#{asked_for.path}"
+      return redirect(path) unless env.key?("HTTP_COOKIE") && session.delete("thanks")
+
+      page("Thank you", view_thanks(path), 200, { "cache-control" => "no-store" })
     end
 
     # -- login
@@ -136,8 +144,9 @@ module Diary
       page(entry.title, view_entry(entry, Comments.of(entry.id), older, newer, complaint), status, headers)
     end
 
-    def say_thanks
-      page("Thank you", view_thanks("/#{parameters["year"]}/#{parameters["month"]}/#{parameters["name"]}"))
+    def to_thanks(entry)
+      session["thanks"] = "yes"
+      redirect("/#{entry.path}/thanks")
     end
 
     # Of what is public; the author's pages have links that others don't get.

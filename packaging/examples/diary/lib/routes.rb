@@ -18,5 +18,6 @@ module Diary
     ["POST", "/comments/:id/delete", :delete_comment],
     ["GET", "/:year/:month/:name", :entry],
     ["POST", "/:year/:month/:name/comments", :comment],
+    ["GET", "/:year/:month/:name/thanks", :thanks],
   ].freeze
 end
