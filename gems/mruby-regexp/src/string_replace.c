@@ -26,21 +26,14 @@ static void append_group(mrb_state *mrb, mrb_value to, const struct finder *find
         mrb_str_cat(mrb, to, finder->search.text + from, (size_t)(end - from));
 }
 
-/* "k<name>" or "k<1>": how long it is; 0 when it is something else. */
+/* "k<name>": how long it is; 0 when it is something else. */
 static mrb_int append_named(mrb_state *mrb, mrb_value to, const struct finder *finder, const char *at, mrb_int left)
 {
     const char *close = left > 3 && at[1] == '<' ? (const char *)memchr(at + 2, '>', (size_t)(left - 2)) : NULL;
     if (close == NULL || finder->regexp == NULL)
         return 0;
     const OnigUChar *name = (const OnigUChar *)at + 2, *end = (const OnigUChar *)close;
-    int group = 0;
-    const OnigUChar *digit = name;
-    for (; digit < end && *digit >= '0' && *digit <= '9' && group < 100000; digit++)
-        group = group * 10 + *digit - '0';
-    if (digit < end || name == end)
-        group = name == end ? -1
-                            : onig_name_to_backref_number(finder->regexp->compiled, name, end,
-                                                          &finder->regexp->globals->region);
+    int group = onig_name_to_backref_number(finder->regexp->compiled, name, end, &finder->regexp->globals->region);
     if (group < 0)
         mrb_raisef(mrb, E_INDEX_ERROR, "undefined group name reference: %l", at + 2, (size_t)(close - at - 2));
     append_group(mrb, to, finder, group);
@@ -58,10 +51,11 @@ static void append_expanded(mrb_state *mrb, mrb_value to, const struct finder *f
         mrb_str_cat(mrb, to, at, (size_t)(backslash - at));
         char letter = backslash[1];
         at = backslash + 2;
-        if (letter >= '0' && letter <= '9') {
-            append_group(mrb, to, finder, letter - '0');
-        } else if (letter == '&') {
+        if (letter == '&' || letter == '0') {
             append_group(mrb, to, finder, 0);
+        } else if (letter >= '1' && letter <= '9') {
+            if (finder->regexp != NULL && onig_noname_group_capture_is_active(finder->regexp->compiled))
+                append_group(mrb, to, finder, letter - '0');
         } else if (letter == '`') {
             mrb_str_cat(mrb, to, text, (size_t)finder->from);
         } else if (letter == '\'') {

@@ -222,6 +222,12 @@ assert('String#gsub and sub') do
   assert_equal("heLlo", "hello".sub(/l/, "L"))
   assert_equal("he<ll>o", "hello".sub(/(?<a>l+)/, '<\k<a>>'))
   assert_equal("he[l]lo", "hello".sub("l", "[\\0]"))
+  assert_equal("he[]o", "hello".gsub(/(?<a>l)(l)/, '[\1\2]'))
+  assert_equal("he[l]lo", "hello".sub(/(?<a>l)/, '[\0]'))
+  assert_equal("he[]lo", "hello".sub("l", '[\1]'))
+  [/(?<a>l)/, /(l)/].each do |l|
+    assert_raise_with_message(IndexError, "undefined group name reference: 1") { "hello".gsub(l, '\k<1>') }
+  end
   assert_equal("heeello", "hello".sub("e") { |m| m * 3 })
   assert_equal("he1lo", "hello".sub(/l/, "l" => "1"))
   assert_equal("hello", "hello".sub(/z/, "L"))
