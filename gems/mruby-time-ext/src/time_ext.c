@@ -46,8 +46,11 @@ static void put(void *data, const char *bytes, size_t length)
 static mrb_value written(mrb_state *mrb, const struct time_to_write *time, const char *format, size_t length)
 {
     struct output output = { mrb, mrb_str_new_capa(mrb, 32) };
-    if (!time_write(time, format, length, put, &output))
-        mrb_raisef(mrb, E_ARGUMENT_ERROR, "width of a field is above %d", TIME_WIDTH_MAX);
+    switch (time_write(time, format, length, put, &output)) {
+    case TIME_TOO_WIDE: mrb_raisef(mrb, E_ARGUMENT_ERROR, "width of a field is above %d", TIME_WIDTH_MAX);
+    case TIME_NO_FORMAT: mrb_raisef(mrb, E_ARGUMENT_ERROR, "invalid format: %l", format, length);
+    case TIME_WRITTEN: break;
+    }
     return output.text;
 }
 
@@ -107,34 +110,93 @@ static mrb_value time_nsec(mrb_state *mrb, mrb_value self)
     return mrb_fixnum_value(mrb_as_int(mrb, call(mrb, self, "usec")) * 1000);
 }
 
+static mrb_value made(mrb_state *mrb, int64_t seconds, long microsecond, bool utc)
+{
+    mrb_value moment = mrb_funcall(mrb, mrb_obj_value(mrb_class_get(mrb, "Time")), "at", 2, mrb_int_value(mrb, seconds),
+                                   mrb_int_value(mrb, microsecond));
+    return utc ? call(mrb, moment, "utc") : moment;
+}
+
+/* To so many digits of a second: `up` is what is added to a microsecond before the others are cut off. */
+static mrb_value cut(mrb_state *mrb, mrb_value self, long (*up)(long unit))
+{
+    mrb_int digits = 0;
+    long unit = 1000000;
+
+    mrb_get_args(mrb, "|i", &digits);
+    if (digits < 0)
+        mrb_raise(mrb, E_ARGUMENT_ERROR, "negative ndigits given");
+    for (; digits > 0 && unit > 1; digits--)
+        unit /= 10;
+    long microsecond = (long)mrb_as_int(mrb, call(mrb, self, "usec")) + up(unit);
+    return made(mrb, mrb_as_int(mrb, call(mrb, self, "to_i")), microsecond - microsecond % unit,
+                mrb_test(call(mrb, self, "utc?")));
+}
+
+static long half(long unit)
+{
+    return unit / 2;
+}
+
+static long nothing(long unit)
+{
+    (void)unit;
+    return 0;
+}
+
+static long all_but_one(long unit)
+{
+    return unit - 1;
+}
+
+static mrb_value time_round(mrb_state *mrb, mrb_value self)
+{
+    return cut(mrb, self, half);
+}
+
+static mrb_value time_floor(mrb_state *mrb, mrb_value self)
+{
+    return cut(mrb, self, nothing);
+}
+
+static mrb_value time_ceil(mrb_state *mrb, mrb_value self)
+{
+    return cut(mrb, self, all_but_one);
+}
+
 /* The Time that a text has said: UTC's when it says so, else the local one, of the same moment when it has an offset.
- */
-static mrb_value resolved(mrb_state *mrb, const struct time_parts *parts)
+   What it leaves out is that of `now`, where the text is. */
+static mrb_value resolved(mrb_state *mrb, const struct time_parts *parts, time_t now)
 {
     struct tm today;
-    time_t now = time(NULL);
     int64_t seconds;
 
-    localtime_r(&now, &today);
-    if (!time_resolve(parts, &today, &seconds))
+    now += parts->offset;
+    if ((parts->zone == ZONE_LOCAL ? localtime_r(&now, &today) : gmtime_r(&now, &today)) == NULL ||
+        !time_resolve(parts, &today, &seconds))
         mrb_raise(mrb, E_ARGUMENT_ERROR, "argument out of range");
-    mrb_value moment = mrb_funcall(mrb, mrb_obj_value(mrb_class_get(mrb, "Time")), "at", 2, mrb_int_value(mrb, seconds),
-                                   mrb_int_value(mrb, parts->nanosecond / 1000));
-    return parts->zone == ZONE_UTC ? call(mrb, moment, "utc") : moment;
+    return made(mrb, seconds, parts->nanosecond / 1000, parts->zone == ZONE_UTC);
+}
+
+static mrb_value read_text(mrb_state *mrb, bool (*read)(struct time_parts *, const char *, size_t),
+                           const char *complaint, mrb_value text, time_t now)
+{
+    struct time_parts parts;
+
+    if (RSTRING_LEN(text) > TIME_TEXT_MAX)
+        mrb_raisef(mrb, E_ARGUMENT_ERROR, "string length (%i) exceeds the limit %d", RSTRING_LEN(text), TIME_TEXT_MAX);
+    if (!read(&parts, RSTRING_PTR(text), (size_t)RSTRING_LEN(text)))
+        mrb_raisef(mrb, E_ARGUMENT_ERROR, "%s %!v", complaint, text);
+    return resolved(mrb, &parts, now);
 }
 
 static mrb_value read_with(mrb_state *mrb, bool (*read)(struct time_parts *, const char *, size_t),
                            const char *complaint)
 {
-    struct time_parts parts;
     mrb_value text;
 
     mrb_get_args(mrb, "S", &text);
-    if (RSTRING_LEN(text) > TIME_TEXT_MAX)
-        mrb_raisef(mrb, E_ARGUMENT_ERROR, "string length (%i) exceeds the limit %d", RSTRING_LEN(text), TIME_TEXT_MAX);
-    if (!read(&parts, RSTRING_PTR(text), (size_t)RSTRING_LEN(text)))
-        mrb_raisef(mrb, E_ARGUMENT_ERROR, "%s %!v", complaint, text);
-    return resolved(mrb, &parts);
+    return read_text(mrb, read, complaint, text, time(NULL));
 }
 
 static mrb_value read_iso8601(mrb_state *mrb, mrb_value self)
@@ -157,8 +219,13 @@ static mrb_value read_rfc2822(mrb_state *mrb, mrb_value self)
 
 static mrb_value read_any(mrb_state *mrb, mrb_value self)
 {
-    (void)self;
-    return read_with(mrb, time_read_any, "no time information in");
+    mrb_value text, now = mrb_nil_value();
+
+    mrb_get_args(mrb, "S|o", &text, &now);
+    if (!mrb_nil_p(now) && !mrb_obj_is_kind_of(mrb, now, mrb_class_ptr(self)))
+        mrb_raisef(mrb, E_TYPE_ERROR, "%Y is no Time", now);
+    time_t moment = mrb_nil_p(now) ? time(NULL) : mrb_as_int(mrb, call(mrb, now, "to_i"));
+    return read_text(mrb, time_read_any, "no time information in", text, moment);
 }
 
 static mrb_value read_format(mrb_state *mrb, mrb_value self)
@@ -171,7 +238,7 @@ static mrb_value read_format(mrb_state *mrb, mrb_value self)
     if (!time_read_format(&parts, RSTRING_PTR(text), (size_t)RSTRING_LEN(text), RSTRING_PTR(format),
                           (size_t)RSTRING_LEN(format)))
         mrb_raisef(mrb, E_ARGUMENT_ERROR, "invalid date or strptime format - `%v' `%v'", text, format);
-    return resolved(mrb, &parts);
+    return resolved(mrb, &parts, time(NULL));
 }
 
 void mrb_mruby_time_ext_gem_init(mrb_state *mrb)
@@ -188,12 +255,15 @@ void mrb_mruby_time_ext_gem_init(mrb_state *mrb)
     mrb_define_method(mrb, class, "gmt_offset", time_utc_offset, MRB_ARGS_NONE());
     mrb_define_method(mrb, class, "gmtoff", time_utc_offset, MRB_ARGS_NONE());
     mrb_define_method(mrb, class, "nsec", time_nsec, MRB_ARGS_NONE());
+    mrb_define_method(mrb, class, "round", time_round, MRB_ARGS_OPT(1));
+    mrb_define_method(mrb, class, "floor", time_floor, MRB_ARGS_OPT(1));
+    mrb_define_method(mrb, class, "ceil", time_ceil, MRB_ARGS_OPT(1));
     mrb_define_class_method(mrb, class, "iso8601", read_iso8601, MRB_ARGS_REQ(1));
     mrb_define_class_method(mrb, class, "xmlschema", read_iso8601, MRB_ARGS_REQ(1));
     mrb_define_class_method(mrb, class, "httpdate", read_http, MRB_ARGS_REQ(1));
     mrb_define_class_method(mrb, class, "rfc2822", read_rfc2822, MRB_ARGS_REQ(1));
     mrb_define_class_method(mrb, class, "rfc822", read_rfc2822, MRB_ARGS_REQ(1));
-    mrb_define_class_method(mrb, class, "parse", read_any, MRB_ARGS_REQ(1));
+    mrb_define_class_method(mrb, class, "parse", read_any, MRB_ARGS_ARG(1, 1));
     mrb_define_class_method(mrb, class, "strptime", read_format, MRB_ARGS_REQ(2));
 }
 

@@ -19,7 +19,7 @@ struct directive {
     int colons, width; /* -1: none given */
 };
 
-static bool write_format(const struct writer *writer, const char *format, size_t length);
+static enum time_written write_format(const struct writer *writer, const char *format, size_t length);
 
 static void fill(const struct writer *writer, char byte, int count)
 {
@@ -57,25 +57,28 @@ static void write_text(const struct writer *writer, const struct directive *dire
     }
 }
 
-/* +0900, +09:00, +09:00:00 */
+/* +0900, +09:00, +09:00:00; with three colons what the offset needs of it. "-" says of UTC that it is nobody's zone. */
 static void write_offset(const struct writer *writer, const struct directive *directive)
 {
-    char text[32];
+    char hours[24], rest[16] = "";
     long offset = writer->time->utc ? 0 : writer->time->tm.tm_gmtoff;
-    char sign = offset < 0 ? '-' : '+';
+    char sign = offset < 0 || (writer->time->utc && directive->pad == '-') ? '-' : '+';
     long seconds = labs(offset);
-    const char *colon = directive->colons > 0 ? ":" : "";
+    int colons = directive->colons, count = snprintf(hours, sizeof hours, "%ld", seconds / 3600), length = 0;
 
-    int length = snprintf(text, sizeof text, "%02ld%s%02ld", seconds / 3600, colon, seconds / 60 % 60);
-    if (directive->colons > 1)
-        length += snprintf(text + length, sizeof text - (size_t)length, ":%02ld", seconds % 60);
-    int missing = directive->pad == '-' ? 0 : directive->width - length - 1;
+    if (colons < 3 || seconds % 3600 != 0)
+        length = snprintf(rest, sizeof rest, "%s%02ld", colons > 0 ? ":" : "", seconds / 60 % 60);
+    if (colons == 2 || (colons == 3 && seconds % 60 != 0))
+        length += snprintf(rest + length, sizeof rest - (size_t)length, ":%02ld", seconds % 60);
+    int digits = directive->width - length - 1;
+    int missing = (digits > 2 ? digits : 2) - count;
     if (directive->pad == ' ')
         fill(writer, ' ', missing);
     fill(writer, sign, 1);
     if (directive->pad != ' ')
         fill(writer, '0', missing);
-    writer->put(writer->data, text, (size_t)length);
+    writer->put(writer->data, hours, (size_t)count);
+    writer->put(writer->data, rest, (size_t)length);
 }
 
 static void write_fraction(const struct writer *writer, const struct directive *directive, int width)
@@ -226,8 +229,6 @@ static bool write_directive(const struct writer *writer, struct directive *direc
         write_offset(writer, directive);
         return true;
     }
-    if (directive->colons > 0)
-        return false;
     if (letter == 'L' || letter == 'N') {
         write_fraction(writer, directive, letter == 'L' ? 3 : 9);
         return true;
@@ -235,6 +236,18 @@ static bool write_directive(const struct writer *writer, struct directive *direc
     if (more != NULL)
         write_composite(writer, directive, more);
     return more != NULL || write_numeric(writer, directive, letter) || write_names(writer, directive, letter);
+}
+
+/* Colons, and E and O, stand before certain letters only: the place of these, else their own, which is no directive. */
+static const char *read_modifier(struct directive *directive, const char *at, const char *end)
+{
+    if (*at == ':') {
+        for (; at < end && *at == ':'; at++)
+            directive->colons++;
+        return at < end && *at == 'z' && directive->colons <= 3 ? at : at - 1;
+    }
+    const char *letters = *at == 'E' ? "cCxXyY" : "deHkIlmMSuUVwWy";
+    return at + 1 < end && at[1] != '\0' && strchr(letters, at[1]) != NULL ? at + 1 : at;
 }
 
 /* Reads what follows a %, up to the letter; the letter's place, or NULL when there is none. */
@@ -255,16 +268,14 @@ static const char *read_directive(struct directive *directive, const char *at, c
             directive->upper = true;
         else if (byte == '#')
             directive->swap = true;
-        else if (byte == ':')
-            directive->colons++;
-        else if (byte != 'E' && byte != 'O')
-            return at;
+        else
+            return byte == ':' || byte == 'E' || byte == 'O' ? read_modifier(directive, at, end) : at;
         at++;
     }
     return NULL;
 }
 
-static bool write_format(const struct writer *writer, const char *format, size_t length)
+static enum time_written write_format(const struct writer *writer, const char *format, size_t length)
 {
     const char *end = format + length;
     while (format < end) {
@@ -278,16 +289,18 @@ static bool write_format(const struct writer *writer, const char *format, size_t
         struct directive directive;
         const char *letter = read_directive(&directive, percent + 1, end);
         if (directive.width > TIME_WIDTH_MAX)
-            return false;
-        format = letter != NULL ? letter + 1 : end;
-        if (letter == NULL || !write_directive(writer, &directive, *letter))
+            return TIME_TOO_WIDE;
+        if (letter == NULL)
+            return TIME_NO_FORMAT;
+        format = letter + 1;
+        if (!write_directive(writer, &directive, *letter))
             writer->put(writer->data, percent, (size_t)(format - percent));
     }
-    return true;
+    return TIME_WRITTEN;
 }
 
-bool time_write(const struct time_to_write *time, const char *format, size_t length,
-                void (*put)(void *data, const char *bytes, size_t length), void *data)
+enum time_written time_write(const struct time_to_write *time, const char *format, size_t length,
+                             void (*put)(void *data, const char *bytes, size_t length), void *data)
 {
     struct writer writer = { time, put, data };
     return write_format(&writer, format, length);

@@ -16,9 +16,11 @@ struct time_to_write {
     bool utc;
 };
 
-/* As Time#strftime of CRuby: what is no directive stays as it is. `put` is given the text in pieces. False for a width
-   above TIME_WIDTH_MAX. */
-bool time_write(const struct time_to_write *time, const char *format, size_t length,
-                void (*put)(void *data, const char *bytes, size_t length), void *data);
+/* TIME_TOO_WIDE: a width is above TIME_WIDTH_MAX; TIME_NO_FORMAT: it ends within a directive. */
+enum time_written { TIME_WRITTEN, TIME_TOO_WIDE, TIME_NO_FORMAT };
+
+/* As Time#strftime of CRuby: what is no directive stays as it is. `put` is given the text in pieces. */
+enum time_written time_write(const struct time_to_write *time, const char *format, size_t length,
+                             void (*put)(void *data, const char *bytes, size_t length), void *data);
 
 #endif

@@ -10,11 +10,17 @@ assert('Time#strftime') do
     '%z %:z %::z %Z' => '+0000 +00:00 +00:00:00 UTC', '%u %w %U %W %V %G %g' => '5 5 00 00 01 2026 26',
     '%s' => '1767323045', '%c' => 'Fri Jan  2 03:04:05 2026', '%v' => ' 2-JAN-2026', '%r' => '03:04:05 AM',
     '%%%n%t' => "%\n\t", '%-d %-m %-H %_m %05d %^a %10A %-10A %010A' => '2 1 3  1 00002 FRI     Friday Friday 0000Friday',
-    '%q %:q %Ey %Od' => '%q %:q 26 02', '' => '', "\0é%Y" => "\0é2026", '%' => '%', 'a%5' => 'a%5'
+    '%q %:q %Ey %Od' => '%q %:q 26 02', '' => '', "\0é%Y" => "\0é2026",
+    '%5Q %: %::: %::::z %:5z %E %Ez %EY %Oz' => '%5Q %: %::: %::::z %:5z %E %Ez 2026 %Oz',
+    '%:::z %_z %-z %_:z %-:z %_::z %_10z %010z %-10z %_5:::z' =>
+      '+00  +000 -0000  +0:00 -00:00  +0:00:00       +000 +000000000 -000000000    +0'
   }.each { |format, text| assert_equal text, TIME_EXT_TEST.strftime(format) }
   assert_equal '12 PM 12 AM', "#{Time.utc(2026, 1, 1, 12).strftime('%I %p')} #{Time.utc(2026, 1, 1).strftime('%I %p')}"
   assert_equal '53 2020', Time.utc(2021, 1, 1).strftime('%V %G')
   assert_raise(ArgumentError) { TIME_EXT_TEST.strftime('%99999999999d') }
+  ['%', 'a%5', '%-', '%d%^', '%:%', '%E%'].each do |format|
+    assert_raise_with_message(ArgumentError, "invalid format: #{format}", format) { TIME_EXT_TEST.strftime(format) }
+  end
   assert_equal 1024, TIME_EXT_TEST.strftime('%1024d').size
   assert_raise(TypeError) { TIME_EXT_TEST.strftime(nil) }
 end
@@ -83,6 +89,29 @@ assert('Time.parse') do
    'Z', '3pmx', '13pm', '2026-01-02 03:04:05 UTC+0900+0900', '2026-01-02 3:04 +0900 (JST', '(x) 2026-01-02', '2026-01-02 +0900',
    '20261302030405', '2026-01-02 20260102030405', '2tt Jan 2026', 'x' * 129, '2026-01-02 ' * 12].each { |text| assert_raise(ArgumentError, text) { Time.parse(text) } }
   assert_raise(TypeError) { Time.parse(nil) }
+end
+
+assert('Time.parse: beside a time') do
+  now = Time.local(2020, 1, 2, 3, 4, 5)
+  {
+    '10:11' => [2020, 1, 2, 10, 11], '5 Mar' => [2020, 3, 5], 'Mar 2019' => [2019, 3, 1], '12' => [2020, 1, 12], '2010-05-06' => [2010, 5, 6]
+  }.each { |text, fields| assert_equal Time.local(*fields), Time.parse(text, now), text }
+  late = Time.utc(2020, 1, 2, 20)
+  assert_equal Time.utc(2020, 1, 3, 1, 11), Time.parse('10:11 +0900', late)
+  assert_equal Time.utc(2020, 1, 2, 10, 11), Time.parse('10:11 UTC', late)
+  assert_equal Time.parse('10:11'), Time.parse('10:11', nil)
+  assert_raise(TypeError) { Time.parse('10:11', 5) }
+end
+
+assert('Time: round, floor, ceil') do
+  time = Time.at(1, 123_456).utc
+  assert_equal [123_000, 123_460, 123_456], [time.round(3).usec, time.round(5).usec, time.round(8).usec]
+  assert_equal [123_400, 124_000], [time.floor(4).usec, time.ceil(3).usec]
+  assert_equal [Time.at(1), Time.at(1), Time.at(2)], [time.round, time.floor, time.ceil]
+  assert_equal [Time.at(2), Time.at(-1), Time.at(2)], [Time.at(1, 500_000).round, Time.at(-2, 500_000).round, Time.at(1, 999_999).round(3)]
+  assert_equal [true, false], [time.round.utc?, Time.at(1).round.utc?]
+  assert_raise_with_message(ArgumentError, 'negative ndigits given') { time.round(-1) }
+  assert_raise(TypeError) { time.round('a') }
 end
 
 assert('Time.strptime') do
