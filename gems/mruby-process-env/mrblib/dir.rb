@@ -22,8 +22,11 @@ class Dir
     # With a block the folder goes, with all that is in it, when the block has ended.
     def mktmpdir(prefix = 'd', directory = nil)
       prefix, suffix = prefix if prefix.is_a?(Array)
-      raise ArgumentError, "unexpected suffix: #{suffix.inspect}" if suffix
-      path = _make_temporary(File.join(directory || tmpdir, prefix))
+      prefix, suffix = [[prefix || 'd', 'prefix'], [suffix || '', 'suffix']].map do |part, name|
+        raise ArgumentError, "unexpected #{name}: #{part.inspect}" unless part.is_a?(String)
+        part.split('/').join
+      end
+      path = _make_temporary(File.join(directory || tmpdir, prefix), suffix)
       return path unless block_given?
       begin
         yield path

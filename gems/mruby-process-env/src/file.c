@@ -9,6 +9,7 @@
 #include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,19 +121,29 @@ static mrb_value file_match_name(mrb_state *mrb, mrb_value self)
     return mrb_bool_value(fnmatch(pattern_text, path_of(mrb, name), (int)flags) == 0);
 }
 
-/* The name of a new folder, which begins so. */
+/* The name of a new folder, which begins and ends so. */
 static mrb_value dir_make_temporary(mrb_state *mrb, mrb_value self)
 {
-    mrb_value beginning;
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuv";
+    mrb_value beginning, end;
+    unsigned char random[10];
 
     (void)self;
-    mrb_get_args(mrb, "o", &beginning);
+    mrb_get_args(mrb, "oo", &beginning, &end);
     path_of(mrb, beginning);
-    mrb_value path = mrb_str_cat_lit(mrb, mrb_str_dup(mrb, beginning), "XXXXXX");
-    char *name = RSTRING_PTR(path);
-    if (mkdtemp(name) == NULL)
-        mrb_sys_fail(mrb, RSTRING_CSTR(mrb, beginning));
-    return path;
+    path_of(mrb, end);
+    for (;;) {
+        mrb_value path = mrb_str_dup(mrb, beginning);
+        if (getrandom(random, sizeof random, 0) != sizeof random)
+            mrb_sys_fail(mrb, "getrandom");
+        for (size_t i = 0; i < sizeof random; i++)
+            mrb_str_cat(mrb, path, &letters[random[i] % 32], 1);
+        mrb_str_cat_str(mrb, path, end);
+        if (mkdir(RSTRING_CSTR(mrb, path), 0700) == 0)
+            return path;
+        if (errno != EEXIST)
+            mrb_sys_fail(mrb, RSTRING_CSTR(mrb, beginning));
+    }
 }
 
 void file_define(mrb_state *mrb)
@@ -152,5 +163,5 @@ void file_define(mrb_state *mrb)
     mrb_define_class_method(mrb, file, "truncate", file_s_truncate, MRB_ARGS_REQ(2));
     mrb_define_class_method(mrb, file, "utime", file_utime, MRB_ARGS_REQ(2) | MRB_ARGS_REST());
     mrb_define_class_method(mrb, file, "_match_name", file_match_name, MRB_ARGS_REQ(3));
-    mrb_define_class_method(mrb, mrb_class_get(mrb, "Dir"), "_make_temporary", dir_make_temporary, MRB_ARGS_REQ(1));
+    mrb_define_class_method(mrb, mrb_class_get(mrb, "Dir"), "_make_temporary", dir_make_temporary, MRB_ARGS_REQ(2));
 }

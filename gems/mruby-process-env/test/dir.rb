@@ -73,4 +73,12 @@ assert('Dir: mktmpdir') do
   assert_true Dir.empty?(path)
   Dir.rmdir(path)
   assert_raise(Errno::ENOENT) { Dir.mktmpdir('x', '/nowhere/at/all') }
+  names = [['a', 'z'], ['a', '.d'], ['a'], ['a/../b', 'c/d']].map { |parts| Dir.mktmpdir(parts) { |folder| folder } }
+  [['a', 'z'], ['a', '.d'], ['a', ''], ['a..b', 'cd']].each_with_index do |(start, ending), index|
+    name = File.basename(names[index])
+    assert_true name.start_with?(start) && name.end_with?(ending), name
+    assert_equal Dir.tmpdir, File.dirname(names[index])
+  end
+  assert_raise_with_message(ArgumentError, 'unexpected suffix: 5') { Dir.mktmpdir(['a', 5]) }
+  assert_raise_with_message(ArgumentError, 'unexpected prefix: 5') { Dir.mktmpdir(5) }
 end
