@@ -139,7 +139,11 @@ static void stringio_begin(mrb_state *mrb, mrb_value self, mrb_value string, mrb
     if (opened.truncate)
         mrb_str_resize(mrb, string, 0);
     mrb_iv_set(mrb, self, mrb_intern_lit(mrb, "string"), string);
-    *io = (struct stringio){ .readable = opened.read, .writable = opened.write, .append = opened.append };
+    *io = (struct stringio){ .readable = opened.read,
+                             .writable = opened.write,
+                             .append = opened.append,
+                             .opened_readable = opened.read,
+                             .opened_writable = opened.write };
 }
 
 static mrb_value initialize(mrb_state *mrb, mrb_value self)
@@ -272,7 +276,7 @@ static mrb_value close_read(mrb_state *mrb, mrb_value self)
 {
     struct stringio *io = stringio_of(mrb, self);
 
-    if (!io->readable)
+    if (!io->opened_readable)
         stringio_raise(mrb, "IOError", "closing non-duplex IO for reading");
     io->readable = false;
     return mrb_nil_value();
@@ -282,7 +286,7 @@ static mrb_value close_write(mrb_state *mrb, mrb_value self)
 {
     struct stringio *io = stringio_of(mrb, self);
 
-    if (!io->writable)
+    if (!io->opened_writable)
         stringio_raise(mrb, "IOError", "closing non-duplex IO for writing");
     io->writable = false;
     return mrb_nil_value();

@@ -10,6 +10,7 @@ struct stringio {
     mrb_int position; /* in bytes; may lie behind the end */
     mrb_int line_number;
     bool readable, writable, append;
+    bool opened_readable, opened_writable; /* what it was before it was closed */
 };
 
 struct stringio *stringio_of(mrb_state *mrb, mrb_value self);

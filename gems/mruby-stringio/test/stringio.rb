@@ -205,10 +205,14 @@ assert('StringIO: close') do
   assert_true io.closed_write?
   assert_equal 'abc', io.read
   assert_raise(IOError) { io.write('x') }
-  assert_raise(IOError) { io.close_write }
-  io.close_read
+  assert_nil io.close_write
+  assert_nil io.close_read
+  assert_nil io.close_read
+  assert_nil io.close_write
   assert_true io.closed?
   assert_nil io.close
+  assert_raise_with_message(IOError, 'closing non-duplex IO for writing') { StringIO.new('abc', 'r').close_write }
+  assert_raise_with_message(IOError, 'closing non-duplex IO for reading') { StringIO.new(+'abc', 'w').close_read }
   [:read, :getc, :gets, :readline, :each_line, :eof?].each do |name|
     assert_raise(IOError) { io.__send__(name) {} }
   end
