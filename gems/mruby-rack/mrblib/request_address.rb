@@ -7,7 +7,8 @@ module Rack
     end
 
     def ssl?
-      scheme == 'https' || scheme == 'wss'
+      used = scheme
+      used == 'https' || used == 'wss'
     end
 
     # "host:port" of the forwarding proxy's headers, else of the Host header, else of the server.
@@ -59,6 +60,7 @@ module Rack
     end
 
     def forwarded_scheme
+      return unless @env['HTTP_X_FORWARDED_PROTO'] || @env['HTTP_FORWARDED'] || @env['HTTP_X_FORWARDED_SCHEME']
       _forwarded { |type|
         lists = type == :forwarded ? [(_forwarded_values(:proto) || []).last(1)] : _forwarded_schemes
         lists = lists.map { |list| list.select { |scheme| ALLOWED_SCHEMES.include?(scheme) } }

@@ -56,7 +56,11 @@ assert('Rack::Request: scheme') do
     { 'HTTP_X_FORWARDED_PROTO' => 'a"><script>' } => 'http',
     { 'HTTP_X_FORWARDED_SCHEME' => 'https' } => 'https',
     { 'HTTP_FORWARDED' => 'proto=https', 'HTTP_X_FORWARDED_PROTO' => 'http' } => 'https'
-  }.each { |headers, scheme| assert_equal scheme, RackRequestTest.request('/', headers).scheme, headers }
+  }.each do |headers, scheme|
+    request = RackRequestTest.request('/', headers)
+    assert_equal [scheme, scheme == 'https'], [request.scheme, request.ssl?], headers
+  end
+  assert_true RackRequestTest.request('/', 'rack.url_scheme' => 'wss').ssl?
 end
 
 assert('Rack::Request: ip') do
