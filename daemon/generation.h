@@ -19,6 +19,7 @@
 #include "overdue.h"
 #include "poison.h"
 #include "recycle.h"
+#include "rescue.h"
 #include "scaler.h"
 #include "scoreboard.h"
 #include "strbuf.h"
@@ -35,11 +36,12 @@ struct worker {
     uint32_t index; /* of the slot; the worker's number for people */
     enum child_state state;
     bool in_use;
-    pid_t pid;                  /* 0 until the mold has told it */
-    struct loop_source channel; /* fd -1 when closed */
-    int escrow;                 /* -1: none */
-    bool rescued;               /* its connections have been had from itself, those in the escrow, too */
-    unsigned given;             /* connections that it was sent, and may not have read yet */
+    pid_t pid;                      /* 0 until the mold has told it */
+    struct loop_source channel;     /* fd -1 when closed */
+    int escrow;                     /* -1: none */
+    bool rescued;                   /* connections have been had from itself: all, those in the escrow, too, or */
+    struct handed_over handed_over; /* these, when there are any */
+    unsigned given;                 /* connections that it was sent, and may not have read yet */
     struct output output;
     struct loop_timer deadline; /* of its start, or of its draining */
     int64_t started_ns;         /* when it was ordered */

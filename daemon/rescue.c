@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -99,8 +100,38 @@ static bool take_all(struct rescued *rescued, int process, DIR *descriptors, con
     return permitted;
 }
 
+/* Which open socket it is, in whatever process. */
+static ino_t identity(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
+static void note(struct handed_over *over, int fd)
+{
+    if (over->count == over->room) {
+        over->room = over->room > 0 ? 2 * over->room : 16;
+        over->sockets = xreallocarray(over->sockets, over->room, sizeof *over->sockets);
+    }
+    over->sockets[over->count++] = identity(fd);
+}
+
+static bool is_noted(const struct handed_over *over, int fd)
+{
+    ino_t wanted = identity(fd);
+
+    for (size_t i = 0; i < over->count; i++)
+        if (over->sockets[i] == wanted)
+            return true;
+    return false;
+}
+
 void rescue_add(struct worker *worker, int fd)
 {
+    /* (Which ones it had sent before an upgrade is not known after it.) */
+    if (!worker->rescued || worker->handed_over.count > 0)
+        note(&worker->handed_over, fd);
     worker->rescued = true;
     add(&worker->generation->pool->rescued, fd);
 }
@@ -123,17 +154,21 @@ static int *list_listeners(const struct generation *generation)
 void rescue_withdraw(struct worker *worker)
 {
     const struct generation *generation = worker->generation;
+    struct handed_over *over = &worker->handed_over;
+    bool all = worker->rescued && over->count == 0;
     int *listeners = list_listeners(generation);
     int fd;
 
-    while (worker->escrow != -1 && !worker->rescued && (fd = escrow_withdraw(worker->escrow)) != -1)
-        if (unbegun_connection(fd, listeners, generation->listener_count))
+    while (worker->escrow != -1 && !all && (fd = escrow_withdraw(worker->escrow)) != -1)
+        if (unbegun_connection(fd, listeners, generation->listener_count) && !is_noted(over, fd))
             add(&generation->pool->rescued, fd);
         else
             close(fd);
     if (worker->escrow != -1)
         close(worker->escrow);
     worker->escrow = -1;
+    free(over->sockets);
+    *over = (struct handed_over){ 0 };
     free(listeners);
 }
 

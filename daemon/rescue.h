@@ -6,6 +6,7 @@
 #define COWHERD_RESCUE_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct pool;
 struct worker;
@@ -15,6 +16,12 @@ struct rescued {
     int *fds;
     size_t count, room;
     unsigned next; /* worker to be asked */
+};
+
+/* Which connections a worker that crashes has sent: their copies in its escrow are not to be given to anybody. */
+struct handed_over {
+    ino_t *sockets;
+    size_t count, room;
 };
 
 /*
@@ -29,7 +36,10 @@ void rescue_add(struct worker *worker, int fd);
 /* One that waited before an upgrade; now the pool's. */
 void rescue_adopt(struct pool *pool, int fd);
 
-/* The worker is no more: what is in its escrow is had from there, unless it was had from the worker. */
+/*
+ * The worker is no more: what is in its escrow is had from there, unless it was had from the worker. (One that is
+ * killed while it crashes, or is not heard for too long, has sent a part.)
+ */
 void rescue_withdraw(struct worker *worker);
 
 /*

@@ -22,6 +22,23 @@ end
 """
 
 
+# Keeps all descriptors but a few.
+HOARDING_APP = """
+hoard = []
+run ->(env) do
+  pid = File.open("/proc/self/stat") { |f| f.gets.to_i.to_s }
+  if env["PATH_INFO"] == "/hoard"
+    begin
+      loop { hoard << File.open("/dev/null") }
+    rescue SystemCallError
+      4.times { hoard.pop.close }
+    end
+  end
+  [200, {}, [env["PATH_INFO"], pid]]
+end
+"""
+
+
 def sockets(pid):
     return sum(link.startswith("socket:") for link in descriptors(pid).values())
 
@@ -341,6 +358,60 @@ def test_a_worker_that_crashes_while_it_crashes_hands_over_each_connection_once(
         for number, connection in enumerate(waiting):
             assert served(connection, "/%d" % number) == other
     herd.wait_ledger(completed=4, lost=0)
+
+
+@plain_memory
+def test_a_worker_killed_while_it_crashes_loses_nothing_that_is_in_its_escrow(herd):
+    """It has sent as many as the channel holds; those that came last are not among them."""
+    herd.start()
+    (pid,) = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        os.kill(pid, signal.SIGSTOP)  # requests that are there when it accepts: no copies of these are made
+        wait_until(lambda: process_stat(pid)[0] == "T")
+        kept = [stack.enter_context(herd.connect()) for _ in range(320)]
+        responses = [connection.start(uri="/kept", keep=True) for connection in kept]
+        os.kill(pid, signal.SIGCONT)
+        for connection, response in zip(kept, responses):
+            assert connection.read_response(response).status == 200
+        at_rest(herd, pid)
+        silent = [stack.enter_context(connection) for connection in accepted(herd, 8)]
+        at_rest(herd, pid)
+        herd.signal(signal.SIGSTOP)
+        wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
+        os.kill(pid, signal.SIGSEGV)
+        wait_until(lambda: is_crashing(pid))
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: process_stat(pid)[0] == "Z")
+        herd.signal(signal.SIGCONT)
+        (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
+        for number, connection in enumerate(silent):
+            assert served(connection, "/%d" % number) == other
+    herd.wait_ledger(completed=328, lost=0)
+
+
+def test_a_worker_crashes_without_descriptors_for_what_it_was_given(herd):
+    """Those that it can't receive are had from its escrow, and the others once."""
+    herd.configure(workers=2, rlimits={"nofile": 128})
+    herd.pools["web"]["apps"].clear()
+    herd.app(HOARDING_APP)
+    herd.start()
+    heir, dead = herd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(accepted_by(herd, dead)) for _ in range(8)]
+        with accepted_by(herd, heir) as connection:
+            assert served(connection, "/hoard") == heir
+            assert connection.wait_closed() == []
+        at_rest(herd, heir)
+        os.kill(heir, signal.SIGSTOP)
+        os.kill(dead, signal.SIGABRT)
+        herd.wait_until(lambda: dead not in herd.worker_pids())  # what it held has been sent to the other one
+        os.kill(heir, signal.SIGABRT)
+        os.kill(heir, signal.SIGCONT)
+        herd.wait_until(lambda: len(herd.worker_pids() - {0, heir, dead}) == 2)
+        herd.wait_until(lambda: sum(worker["connections"] for worker in herd.workers()) == len(waiting))
+        serving = {served(connection, "/%d" % number) for number, connection in enumerate(waiting)}
+    assert not serving & {heir, dead}
+    herd.wait_ledger(completed=9, lost=0)
 
 
 def test_connections_that_wait_for_a_worker_are_carried_over_an_upgrade(herd):
