@@ -413,9 +413,15 @@ void workers_recycle(struct generation *generation)
 
 void workers_lift_request_limits(struct generation *generation)
 {
-    for (uint32_t i = 0; i < generation->worker_slots; i++)
-        if (generation->workers[i].in_use && !generation->workers[i].trace)
-            atomic_store(&generation->workers[i].slot->request_limit, 0);
+    const struct message serve = { .type = MESSAGE_SERVE };
+    for (uint32_t i = 0; i < generation->worker_slots; i++) {
+        struct worker *worker = &generation->workers[i];
+        if (!worker->in_use || worker->trace || atomic_exchange(&worker->slot->request_limit, 0) == 0)
+            continue;
+        /* It may sleep with its listeners given up. (One with much to read is awake, one that is gone is reaped.) */
+        if (worker->state == CHILD_SERVING && worker->channel.fd >= 0)
+            channel_send(worker->channel.fd, &serve, NULL, 0);
+    }
 }
 
 void workers_set_request_limits(struct generation *generation)

@@ -154,6 +154,25 @@ def test_a_worker_whose_mold_is_gone_serves_on(cowherd):
     assert {cowherd.request().text for _ in range(30)} == {str(pid)}
 
 
+def test_a_worker_without_room_takes_connections_when_its_mold_is_gone(cowherd):
+    """Its last requests are spoken for by connections that say nothing, and it sleeps."""
+    cowherd.deaths_expected = True
+    cowherd.configure(workers=1, recycle={"requests": 3, "jitter": 0}, timeouts={"header": "60s"})
+    config = cowherd.app(WHOAMI)
+    cowherd.start()
+    (pid,) = cowherd.worker_pids()
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(cowherd.connect())
+        cowherd.wait_until(lambda: cowherd.workers()[0]["connections"] == 3)
+        wait_until(lambda: process_stat(pid)[0] == "S")
+        waiting = stack.enter_context(cowherd.connect())
+        response = waiting.start()
+        config.write_text("raise 'can not load'")
+        os.kill(cowherd.pool()["mold"]["pid"], signal.SIGKILL)
+        assert waiting.read_response(response).text == str(pid)
+
+
 def continue_process(pid):
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
