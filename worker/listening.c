@@ -167,6 +167,15 @@ enum accepted {
     ACCEPTED_OPEN,
 };
 
+/* The last request came in the same turn, and what woke this worker has to wake another one. */
+static bool is_for_others(const struct listening *listening)
+{
+    const struct server_options *options = listening->options;
+
+    return !listening->intake->draining && listening->queue != NULL && !has_room(listening) &&
+           scoreboard_others_take(options->board, options->slot);
+}
+
 /* The next one from other workers, which is not yet served. NULL: there is none, or none for this worker. */
 static struct connection *take_given(struct listening *listening)
 {
@@ -175,25 +184,17 @@ static struct connection *take_given(struct listening *listening)
 
     if (connections->count >= connections->limit && !make_room(listening))
         return NULL;
-    /* The last request came in the same turn: what woke this worker has to wake another one. */
-    if (!has_room(listening) && scoreboard_another_serves(options->board, options->slot)) {
+    if (is_for_others(listening)) {
         intake_pass_on(listening->intake, options->handback);
         return NULL;
     }
+    if (!has_room(listening))
+        return NULL;
     errno = 0;
     struct connection *given = intake_take_given(listening->intake, options->handback);
     if (given == NULL && (errno == EMFILE || errno == ENFILE))
         make_room(listening); /* it stays there, and would be told of again and again */
     return given;
-}
-
-/* The last request came in the same turn, and what woke this worker has to wake another one. */
-static bool is_for_others(const struct listening *listening)
-{
-    const struct server_options *options = listening->options;
-
-    return !listening->intake->draining && listening->queue != NULL && !has_room(listening) &&
-           scoreboard_others_take(options->board, options->slot);
 }
 
 static bool admit(const struct listening *listening, int fd, const struct sockaddr *client)
@@ -245,7 +246,7 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
     }
     if (full)
         make_room(listening);
-    if (for_others || is_for_others(listening)) {
+    if (for_others) {
         intake_accept_for_others(listening->intake, listening->options->handback, fd);
         return ACCEPTED_NONE;
     }
@@ -307,11 +308,6 @@ static bool must_accept(const struct listening *listening)
 
 static bool may_take(const struct listening *listening, bool ordered, int round)
 {
-    const struct server_options *options = listening->options;
-
-    /* Whoever comes next is told of what waits. */
-    if (!has_room(listening) && !scoreboard_others_take(options->board, options->slot))
-        return false;
     return (!ordered && !is_told_to_drain(listening)) || (round == 0 && must_accept(listening));
 }
 
@@ -324,7 +320,11 @@ static bool accept_some(struct listening *listening, struct listener_watch *list
     bool more = true;
 
     for (int round = 0; more && round < rounds && may_take(listening, ordered, round); round++) {
-        more = accept_one(listening, listener, false) == ACCEPTED_DONE && has_room(listening);
+        /* Beyond the last request nobody but others is accepted for; without them, whoever comes next is told of it. */
+        bool for_others = is_for_others(listening);
+        if (!for_others && !has_room(listening))
+            return false;
+        more = accept_one(listening, listener, for_others) == ACCEPTED_DONE && has_room(listening);
         quota_announce(&listening->intake->quota);
     }
     return more;
