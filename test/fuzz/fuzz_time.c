@@ -47,7 +47,7 @@ static void check(const struct time_parts *parts)
     time_t epoch = moment.epoch;
     if (gmtime_r(&epoch, &moment.tm) == NULL || moment.tm.tm_year < -1900 || moment.tm.tm_year > 8099)
         return;
-    require(time_write(&moment, iso8601, sizeof iso8601 - 1, put, &output));
+    require(time_write(&moment, iso8601, sizeof iso8601 - 1, put, &output) == TIME_WRITTEN);
     require(time_read_iso8601(&again, output.text, output.length) && time_resolve(&again, &now, &seconds));
     require(seconds == moment.epoch);
 }
@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(&parts);
     if (time_read_format(&parts, text, length, format, format_length))
         check(&parts);
-    if (format_length <= FORMAT_MAX && time_write(&moment, format, format_length, put, &output))
+    if (format_length <= FORMAT_MAX && time_write(&moment, format, format_length, put, &output) == TIME_WRITTEN)
         require(output.all <= (FORMAT_MAX + 1) * TIME_WIDTH_MAX);
     free(format);
     free(text);
