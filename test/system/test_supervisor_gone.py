@@ -81,6 +81,7 @@ def test_a_worker_with_kept_connections_finishes_what_it_has_received_half_of(co
     for connection in (kept, *more):
         assert connection.request(keep=True).status == 200
     half.send(fastcgi.head(method="POST", body_length=4))
+    cowherd.wait_until(lambda: [w["connections"] for w in cowherd.workers() if w["pid"] == pid] == [4])
     os.kill(other, signal.SIGCONT)
     response = kept.start(uri="/hold", keep=True)
     with fifo.wait_reader():
