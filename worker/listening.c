@@ -182,8 +182,11 @@ static struct connection *take_given(struct listening *listening)
     const struct connection_table *connections = &listening->intake->connections;
     const struct server_options *options = listening->options;
 
-    if (connections->count >= connections->limit && !make_room(listening))
+    if (connections->count >= connections->limit && !make_room(listening)) {
+        if (scoreboard_another_has_room(options->board, options->slot))
+            intake_pass_on(listening->intake, options->handback);
         return NULL;
+    }
     if (is_for_others(listening)) {
         intake_pass_on(listening->intake, options->handback);
         return NULL;
@@ -233,7 +236,11 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
 
     if (full && connections->waiting[WAIT_IDLE].first == NULL) {
         pause_listening(listening);
-        return ACCEPTED_NONE;
+        /* What woke this worker woke none of those that have room. */
+        if (listening->queue == NULL || listening->intake->draining ||
+            !scoreboard_another_has_room(listening->options->board, listening->options->slot))
+            return ACCEPTED_NONE;
+        for_others = true;
     }
 
     int fd = accept4(listener->fd, listener->with_address ? &client.any : NULL, listener->with_address ? &length : NULL,
@@ -244,7 +251,7 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
         close(fd);
         return ACCEPTED_DONE;
     }
-    if (full)
+    if (full && !for_others)
         make_room(listening);
     if (for_others) {
         intake_accept_for_others(listening->intake, listening->options->handback, fd);

@@ -128,13 +128,28 @@ struct scoreboard *scoreboard_adopt(int fd, uint32_t slots)
     return map(fd, board_size(slots));
 }
 
+static bool serves(const struct slot *slot)
+{
+    unsigned state = atomic_load(&slot->state);
+
+    return (state == SLOT_IDLE || state == SLOT_BUSY) && atomic_load_explicit(&slot->drain, memory_order_relaxed) == 0;
+}
+
 bool scoreboard_another_serves(const struct scoreboard *board, const struct slot *own)
+{
+    for (uint32_t i = 0; board != NULL && i < atomic_load_explicit(&board->slots, memory_order_relaxed); i++)
+        if (&board->slot[i] != own && serves(&board->slot[i]))
+            return true;
+    return false;
+}
+
+bool scoreboard_another_has_room(const struct scoreboard *board, const struct slot *own)
 {
     for (uint32_t i = 0; board != NULL && i < atomic_load_explicit(&board->slots, memory_order_relaxed); i++) {
         const struct slot *slot = &board->slot[i];
-        unsigned state = atomic_load(&slot->state);
-        if (slot != own && (state == SLOT_IDLE || state == SLOT_BUSY) &&
-            atomic_load_explicit(&slot->drain, memory_order_relaxed) == 0)
+        if (slot != own && serves(slot) &&
+            atomic_load_explicit(&slot->connections, memory_order_relaxed) <
+                atomic_load_explicit(&slot->connections_max, memory_order_relaxed))
             return true;
     }
     return false;

@@ -110,6 +110,9 @@ static inline void scoreboard_count(_Atomic uint64_t *counter)
 /* Is there a worker beside that of `own` that serves, and is not to drain? false for NULL. */
 bool scoreboard_another_serves(const struct scoreboard *board, const struct slot *own);
 
+/* Is there one such that can have more connections open? false for NULL. */
+bool scoreboard_another_has_room(const struct scoreboard *board, const struct slot *own);
+
 /*
  * Does somebody else take the connections that the worker of `own` gives away (handback.h)? A worker beside it, or,
  * when it is told to drain, one of the next generation, be it still to start.
