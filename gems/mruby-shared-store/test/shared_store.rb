@@ -1,6 +1,6 @@
-def shared_store_test(name)
+def shared_store_test(name, size = 1 << 20)
   assert("SharedStore: #{name}") do
-    store = SharedStore.new(size: 1 << 20)
+    store = SharedStore.new(size: size)
     yield store
   end
 end
@@ -266,7 +266,8 @@ shared_store_test('children share it') do |store|
   assert_false store.key?('a')
 end
 
-shared_store_test('writers that are killed lose nothing that came back') do |store|
+# In a small one, what is old is evicted when the others run out of pages while one reads and has no turn.
+shared_store_test('writers that are killed lose nothing that came back', 256 << 20) do |store|
   acknowledged = 0
   kills = 0
   10.times do
