@@ -176,6 +176,15 @@ static bool is_for_others(const struct listening *listening)
            scoreboard_others_take(options->board, options->slot);
 }
 
+/* This worker can have no more connections open, and what woke it woke none of those that can. */
+static bool another_has_room(const struct listening *listening)
+{
+    const struct server_options *options = listening->options;
+
+    return !listening->intake->draining && listening->queue != NULL &&
+           scoreboard_another_has_room(options->board, options->slot);
+}
+
 /* The next one from other workers, which is not yet served. NULL: there is none, or none for this worker. */
 static struct connection *take_given(struct listening *listening)
 {
@@ -183,7 +192,7 @@ static struct connection *take_given(struct listening *listening)
     const struct server_options *options = listening->options;
 
     if (connections->count >= connections->limit && !make_room(listening)) {
-        if (scoreboard_another_has_room(options->board, options->slot))
+        if (another_has_room(listening))
             intake_pass_on(listening->intake, options->handback);
         return NULL;
     }
@@ -223,11 +232,11 @@ static enum accepted accept_failed(struct listening *listening, struct listener_
     return ACCEPTED_NONE;
 }
 
-/* Accepts one connection and serves it when its request has come with it. */
+/* Accepts one connection and serves it when its request has come with it; or gives it to others. */
 static enum accepted accept_one(struct listening *listening, struct listener_watch *listener, bool for_others)
 {
     const struct connection_table *connections = &listening->intake->connections;
-    bool full = connections->count >= connections->limit;
+    bool full = !for_others && connections->count >= connections->limit;
     union {
         struct sockaddr any;
         struct sockaddr_storage storage;
@@ -236,9 +245,7 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
 
     if (full && connections->waiting[WAIT_IDLE].first == NULL) {
         pause_listening(listening);
-        /* What woke this worker woke none of those that have room. */
-        if (listening->queue == NULL || listening->intake->draining ||
-            !scoreboard_another_has_room(listening->options->board, listening->options->slot))
+        if (!another_has_room(listening))
             return ACCEPTED_NONE;
         for_others = true;
     }
@@ -251,12 +258,12 @@ static enum accepted accept_one(struct listening *listening, struct listener_wat
         close(fd);
         return ACCEPTED_DONE;
     }
-    if (full && !for_others)
-        make_room(listening);
     if (for_others) {
         intake_accept_for_others(listening->intake, listening->options->handback, fd);
         return ACCEPTED_NONE;
     }
+    if (full)
+        make_room(listening);
     return intake_accept(listening->intake, fd) ? ACCEPTED_DONE : ACCEPTED_OPEN;
 }
 

@@ -135,24 +135,28 @@ static bool serves(const struct slot *slot)
     return (state == SLOT_IDLE || state == SLOT_BUSY) && atomic_load_explicit(&slot->drain, memory_order_relaxed) == 0;
 }
 
-bool scoreboard_another_serves(const struct scoreboard *board, const struct slot *own)
+static bool serves_and_has_room(const struct slot *slot)
+{
+    return serves(slot) && atomic_load_explicit(&slot->connections, memory_order_relaxed) <
+                               atomic_load_explicit(&slot->connections_max, memory_order_relaxed);
+}
+
+static bool another_is(const struct scoreboard *board, const struct slot *own, bool (*is)(const struct slot *slot))
 {
     for (uint32_t i = 0; board != NULL && i < atomic_load_explicit(&board->slots, memory_order_relaxed); i++)
-        if (&board->slot[i] != own && serves(&board->slot[i]))
+        if (&board->slot[i] != own && is(&board->slot[i]))
             return true;
     return false;
 }
 
+bool scoreboard_another_serves(const struct scoreboard *board, const struct slot *own)
+{
+    return another_is(board, own, serves);
+}
+
 bool scoreboard_another_has_room(const struct scoreboard *board, const struct slot *own)
 {
-    for (uint32_t i = 0; board != NULL && i < atomic_load_explicit(&board->slots, memory_order_relaxed); i++) {
-        const struct slot *slot = &board->slot[i];
-        if (slot != own && serves(slot) &&
-            atomic_load_explicit(&slot->connections, memory_order_relaxed) <
-                atomic_load_explicit(&slot->connections_max, memory_order_relaxed))
-            return true;
-    }
-    return false;
+    return another_is(board, own, serves_and_has_room);
 }
 
 bool scoreboard_others_take(const struct scoreboard *board, const struct slot *own)
