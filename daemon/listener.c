@@ -52,7 +52,6 @@ static struct listener *find(const struct listener_set *set, const char *address
 static int clear_stale_socket(const char *path, const struct sockaddr_un *address, bool *stale, struct strbuf *error)
 {
     struct stat status;
-    *stale = false;
     if (lstat(path, &status) < 0) {
         if (errno == ENOENT)
             return 0;
@@ -265,17 +264,15 @@ static struct listener *listener_open(struct listener_set *set, const struct con
                                       const struct config_socket *settings, struct strbuf *error)
 {
     struct listener *listener = xcalloc(1, sizeof *listener);
-    bool stale = false;
     listener->address = xstrdup(listen_on->address);
     listener->type = listen_on->type;
     errno = 0;
     switch (listen_on->type) {
-    case LISTEN_UNIX: listener->fd = open_unix(listener, settings, &stale, error); break;
+    case LISTEN_UNIX: listener->fd = open_unix(listener, settings, &set->found_stale, error); break;
     case LISTEN_TCP: listener->fd = open_tcp(listen_on, error); break;
     default: listener->fd = -1; break; /* inherited, not opened */
     }
     int problem = errno;
-    set->found_stale |= stale;
     listener->backlog = settings->backlog;
     if (listener->fd >= 0 && listen(listener->fd, settings->backlog) < 0) {
         problem = errno;
