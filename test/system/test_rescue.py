@@ -55,19 +55,31 @@ def herd(cowherd, request):
     return cowherd
 
 
-def accepted(herd, connections):
-    """Waits until the workers have taken on that many more than when they began."""
+def connect(herd, count):
+    """So many connections, each of which a worker has taken on."""
     pids = herd.worker_pids()
     before = sum(sockets(pid) for pid in pids)
-    stack = [herd.connect() for _ in range(connections)]
-    herd.wait_until(lambda: sum(sockets(pid) for pid in pids) == before + connections)
-    return stack
+    connections = [herd.connect() for _ in range(count)]
+    herd.wait_until(lambda: sum(sockets(pid) for pid in pids) == before + count)
+    return connections
+
+
+@contextlib.contextmanager
+def accepted(herd, count):
+    """The same, closed at the end."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(connection) for connection in connect(herd, count)]
 
 
 def served(connection, uri, **about):
     response = connection.request(uri=uri, **about)
     assert response.status == 200 and response.text.startswith(uri)
     return int(response.text[len(uri) :])
+
+
+def serving(connections):
+    """Who answers each of them."""
+    return [served(connection, "/%d" % number) for number, connection in enumerate(connections)]
 
 
 def at_rest(herd, pid):
@@ -79,8 +91,7 @@ def at_rest(herd, pid):
 def test_connections_of_a_worker_go_on_with_another(herd, end):
     herd.start()
     (pid,) = herd.worker_pids()
-    with contextlib.ExitStack() as stack:
-        new, kept, partial, body = (stack.enter_context(connection) for connection in accepted(herd, 4))
+    with accepted(herd, 4) as (new, kept, partial, body):
         assert served(kept, "/kept", keep=True) == pid
         head = fastcgi.head(uri="/partial")
         partial.send(head[:-20])
@@ -106,8 +117,7 @@ def test_connections_of_a_worker_go_on_with_another(herd, end):
 def test_a_worker_killed_from_elsewhere_loses_only_what_it_had_begun(herd):
     herd.start()
     (pid,) = herd.worker_pids()
-    with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(connection) for connection in accepted(herd, 6)]
+    with accepted(herd, 6) as connections:
         partial, done, *silent = connections
         assert served(done, "/done") == pid
         assert done.wait_closed() == []  # a copy of it may be left somewhere: that is not to be seen
@@ -118,8 +128,7 @@ def test_a_worker_killed_from_elsewhere_loses_only_what_it_had_begun(herd):
         at_rest(herd, pid)
         os.kill(pid, signal.SIGKILL)
         (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
-        for number, connection in enumerate(silent):
-            assert served(connection, "/%d" % number) == other
+        assert set(serving(silent)) == {other}
         assert partial.wait_closed() == []
     herd.wait_ledger(completed=6, accepted=6, lost=0)
 
@@ -129,8 +138,7 @@ def test_connections_go_on_twice(herd):
     herd.start()
     (pid,) = herd.worker_pids()
     alone = sockets(pid)
-    with contextlib.ExitStack() as stack:
-        silent = [stack.enter_context(connection) for connection in accepted(herd, 4)]
+    with accepted(herd, 4) as silent:
         assert herd.request("/later").status == 200
         for _ in range(2):
             # (One that is being received from when its worker is killed is lost.)
@@ -139,22 +147,20 @@ def test_connections_go_on_twice(herd):
             dead = pid
             os.kill(dead, signal.SIGKILL)
             (pid,) = herd.wait_until(lambda: herd.worker_pids() - {dead, 0})
-        for number, connection in enumerate(silent):
-            assert served(connection, "/%d" % number) == pid
+        assert set(serving(silent)) == {pid}
 
 
 def test_many_connections_go_to_those_that_are_there(herd):
     herd.configure(workers=3)
     herd.start()
     pids = herd.worker_pids()
-    with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(connection) for connection in accepted(herd, 60)]
+    with accepted(herd, 60) as waiting:
         for _ in range(2):  # the second one may get many of the first one's, and not come to them
             assert herd.request("/c").status == 504
             herd.wait_until(lambda: len(herd.worker_pids() - {0}) == 3)
         victims = pids - herd.worker_pids()
-        serving = [served(connection, "/%d" % number) for number, connection in enumerate(waiting)]
-    assert len(serving) == 60 and not victims & set(serving)
+        servers = serving(waiting)
+    assert len(servers) == 60 and not victims & set(servers)
     herd.wait_ledger(completed=60, lost=0)
 
 
@@ -162,23 +168,21 @@ def test_many_connections_go_to_those_that_are_there(herd):
 def test_more_connections_than_a_channel_holds(herd, end):
     herd.start()
     (pid,) = herd.worker_pids()
-    with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(connection) for connection in accepted(herd, 400)]
+    with accepted(herd, 400) as waiting:
         at_rest(herd, pid)
         if end == "time-out":
             assert herd.request("/c").status == 504
         else:
             os.kill(pid, signal.SIGABRT)
         (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
-        assert {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} == {other}
+        assert set(serving(waiting)) == {other}
     herd.wait_ledger(completed=400, lost=0)
 
 
 def test_a_worker_crashes_before_it_has_come_to_what_it_was_given(herd):
     herd.configure(workers=2)
     herd.start()
-    with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(connection) for connection in accepted(herd, 40)]
+    with accepted(herd, 40) as waiting:
         heir, dead = pids = sorted(herd.worker_pids(), key=sockets)
         at_rest(herd, heir)
         os.kill(heir, signal.SIGSTOP)
@@ -187,8 +191,8 @@ def test_a_worker_crashes_before_it_has_come_to_what_it_was_given(herd):
         os.kill(heir, signal.SIGABRT)
         os.kill(heir, signal.SIGCONT)
         herd.wait_until(lambda: len(herd.worker_pids() - {0, heir, dead}) == 2)
-        serving = [served(connection, "/%d" % number) for number, connection in enumerate(waiting)]
-    assert len(serving) == 40 and not set(pids) & set(serving)
+        servers = serving(waiting)
+    assert len(servers) == 40 and not set(pids) & set(servers)
     herd.wait_ledger(completed=40, lost=0)
 
 
@@ -198,7 +202,7 @@ def accepted_by(herd, pid):
     for other in others:
         os.kill(other, signal.SIGSTOP)
         wait_until(lambda: process_stat(other)[0] == "T")
-    (connection,) = accepted(herd, 1)
+    (connection,) = connect(herd, 1)
     for other in others:
         os.kill(other, signal.SIGCONT)
     at_rest(herd, pid)
@@ -243,8 +247,8 @@ def test_a_worker_that_crashes_is_given_nothing_more(herd):
         wait_until(lambda: is_crashing(crashing))
         herd.signal(signal.SIGCONT)
         herd.wait_until(lambda: len(herd.worker_pids() - set(pids)) == 2)
-        serving = {served(orphan, "/orphan"), served(handed_over, "/handed-over")}
-    assert not serving & set(pids)
+        servers = {served(orphan, "/orphan"), served(handed_over, "/handed-over")}
+    assert not servers & set(pids)
 
 
 @plain_memory
@@ -252,8 +256,7 @@ def test_a_signal_while_a_crashing_worker_waits_for_room_costs_no_connection(her
     """The supervisor's reminder that a request is overdue may come then."""
     herd.start()
     (pid,) = herd.worker_pids()
-    with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(connection) for connection in accepted(herd, 400)]
+    with accepted(herd, 400) as waiting:
         at_rest(herd, pid)
         herd.signal(signal.SIGSTOP)
         wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
@@ -266,7 +269,7 @@ def test_a_signal_while_a_crashing_worker_waits_for_room_costs_no_connection(her
         if time.monotonic() - crashed > 0.5:
             pytest.skip("this machine was too slow: a crashing worker waits for a second")
         (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
-        assert {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} == {other}
+        assert set(serving(waiting)) == {other}
 
 
 def test_a_worker_is_given_no_more_connections_than_it_can_have_open(herd):
@@ -274,14 +277,13 @@ def test_a_worker_is_given_no_more_connections_than_it_can_have_open(herd):
     herd.configure(workers=3, rlimits={"nofile": 128})
     herd.start()
     pids = herd.worker_pids()
-    with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(connection) for connection in accepted(herd, 180)]
+    with accepted(herd, 180) as waiting:
         for pid in pids:
             at_rest(herd, pid)
         for pid in pids:
             os.kill(pid, signal.SIGABRT)
         herd.wait_until(lambda: len(herd.worker_pids() - {0} - pids) == 3)
-        assert not {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} & pids
+        assert not set(serving(waiting)) & pids
     herd.wait_ledger(completed=180, lost=0)
 
 
@@ -293,8 +295,7 @@ def test_workers_that_crash_together_hand_over_more_than_may_be_on_its_way(herd)
     herd.configure(workers=3, rlimits={"nofile": 128})
     herd.start()
     pids = herd.worker_pids()
-    with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(connection) for connection in accepted(herd, 96)]
+    with accepted(herd, 96) as waiting:
         for pid in pids:
             at_rest(herd, pid)
         herd.signal(signal.SIGSTOP)
@@ -308,7 +309,7 @@ def test_workers_that_crash_together_hand_over_more_than_may_be_on_its_way(herd)
         if time.monotonic() - crashed > 0.9:
             pytest.skip("this machine was too slow: a crashing worker waits for a second")
         herd.wait_until(lambda: len(herd.worker_pids() - {0} - pids) == 3)
-        assert not {served(connection, "/%d" % number) for number, connection in enumerate(waiting)} & pids
+        assert not set(serving(waiting)) & pids
     herd.wait_ledger(completed=96, lost=0)
 
 
@@ -318,7 +319,7 @@ def test_connections_that_were_handed_over_are_not_taken_once_more(herd):
     herd.start()
     (pid,) = herd.worker_pids()
     with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(connection) for connection in accepted(herd, 4)]
+        waiting = stack.enter_context(accepted(herd, 4))
         at_rest(herd, pid)
         herd.signal(signal.SIGSTOP)
         wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
@@ -334,8 +335,7 @@ def test_connections_that_were_handed_over_are_not_taken_once_more(herd):
         assert slow.read_response(response).status == 500
         (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
         herd.wait_until(lambda: sum(worker["connections"] for worker in herd.workers()) == len(waiting))
-        for number, connection in enumerate(waiting):
-            assert served(connection, "/%d" % number) == other
+        assert set(serving(waiting)) == {other}
     herd.wait_ledger(completed=4, error_answered=1, lost=0)
 
 
@@ -343,8 +343,7 @@ def test_connections_that_were_handed_over_are_not_taken_once_more(herd):
 def test_a_worker_that_crashes_while_it_crashes_hands_over_each_connection_once(herd):
     herd.start()
     (pid,) = herd.worker_pids()
-    with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(connection) for connection in accepted(herd, 4)]
+    with accepted(herd, 4) as waiting:
         at_rest(herd, pid)
         herd.signal(signal.SIGSTOP)
         wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
@@ -355,8 +354,7 @@ def test_a_worker_that_crashes_while_it_crashes_hands_over_each_connection_once(
         herd.signal(signal.SIGCONT)
         (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
         herd.wait_until(lambda: sum(worker["connections"] for worker in herd.workers()) == len(waiting))
-        for number, connection in enumerate(waiting):
-            assert served(connection, "/%d" % number) == other
+        assert set(serving(waiting)) == {other}
     herd.wait_ledger(completed=4, lost=0)
 
 
@@ -374,7 +372,7 @@ def test_a_worker_killed_while_it_crashes_loses_nothing_that_is_in_its_escrow(he
         for connection, response in zip(kept, responses):
             assert connection.read_response(response).status == 200
         at_rest(herd, pid)
-        silent = [stack.enter_context(connection) for connection in accepted(herd, 8)]
+        silent = stack.enter_context(accepted(herd, 8))
         at_rest(herd, pid)
         herd.signal(signal.SIGSTOP)
         wait_until(lambda: process_stat(herd.process.pid)[0] == "T")
@@ -384,8 +382,7 @@ def test_a_worker_killed_while_it_crashes_loses_nothing_that_is_in_its_escrow(he
         wait_until(lambda: process_stat(pid)[0] == "Z")
         herd.signal(signal.SIGCONT)
         (other,) = herd.wait_until(lambda: herd.worker_pids() - {pid, 0})
-        for number, connection in enumerate(silent):
-            assert served(connection, "/%d" % number) == other
+        assert set(serving(silent)) == {other}
     herd.wait_ledger(completed=328, lost=0)
 
 
@@ -409,8 +406,8 @@ def test_a_worker_crashes_without_descriptors_for_what_it_was_given(herd):
         os.kill(heir, signal.SIGCONT)
         herd.wait_until(lambda: len(herd.worker_pids() - {0, heir, dead}) == 2)
         herd.wait_until(lambda: sum(worker["connections"] for worker in herd.workers()) == len(waiting))
-        serving = {served(connection, "/%d" % number) for number, connection in enumerate(waiting)}
-    assert not serving & {heir, dead}
+        servers = set(serving(waiting))
+    assert not servers & {heir, dead}
     herd.wait_ledger(completed=9, lost=0)
 
 
